@@ -1,0 +1,201 @@
+//! Little-endian slices of 64-bit limbs: the few constant-time operations everything else is made of.
+//!
+//! Nothing here branches or indexes on a limb's value. Lengths are public. `num-bigint` serves wherever a
+//! number is public; a secret lives in limbs, because a `BigUint` neither keeps its length nor is zeroised.
+
+use num_bigint::BigUint;
+use zeroize::Zeroizing;
+
+/// Secret limbs: wiped when dropped.
+pub type SecretLimbs = Zeroizing<Vec<u64>>;
+
+/// `2^64` per limb.
+pub const LIMB_BITS: usize = 64;
+
+/// How many limbs hold `bits` bits.
+pub const fn limbs_for(bits: usize) -> usize {
+    bits.div_ceil(LIMB_BITS)
+}
+
+/// The limbs of a public number, padded to `len`. The number must fit.
+pub fn from_public(x: &BigUint, len: usize) -> Vec<u64> {
+    let mut limbs = x.to_u64_digits();
+    assert!(limbs.len() <= len, "a number of {} limbs does not fit in {len}", limbs.len());
+    limbs.resize(len, 0);
+    limbs
+}
+
+/// The number the limbs spell. From here on it is treated as public.
+pub fn to_public(limbs: &[u64]) -> BigUint {
+    let halves = limbs.iter().flat_map(|l| [*l as u32, (l >> 32) as u32]).collect();
+    BigUint::new(halves)
+}
+
+/// `a += b`, returning the carry out of `a`'s top. `b` may be shorter.
+pub fn add_assign(a: &mut [u64], b: &[u64]) -> u64 {
+    debug_assert!(b.len() <= a.len());
+    let mut carry = 0u64;
+    let (low, high) = a.split_at_mut(b.len());
+    for (x, y) in low.iter_mut().zip(b) {
+        let sum = u128::from(*x) + u128::from(*y) + u128::from(carry);
+        *x = sum as u64;
+        carry = (sum >> 64) as u64;
+    }
+    for x in high {
+        let sum = u128::from(*x) + u128::from(carry);
+        *x = sum as u64;
+        carry = (sum >> 64) as u64;
+    }
+    carry
+}
+
+/// `a -= b & mask`, returning the borrow (0 or 1). `b` may be shorter; `mask` is all zeros or all ones.
+pub fn sub_assign_masked(a: &mut [u64], b: &[u64], mask: u64) -> u64 {
+    debug_assert!(b.len() <= a.len());
+    let mut borrow = 0u64;
+    let (low, high) = a.split_at_mut(b.len());
+    for (x, y) in low.iter_mut().zip(b) {
+        let diff =
+            u128::from(*x).wrapping_sub(u128::from(*y & mask)).wrapping_sub(u128::from(borrow));
+        *x = diff as u64;
+        borrow = (diff >> 64) as u64 & 1;
+    }
+    for x in high {
+        let diff = u128::from(*x).wrapping_sub(u128::from(borrow));
+        *x = diff as u64;
+        borrow = (diff >> 64) as u64 & 1;
+    }
+    borrow
+}
+
+/// `a -= b`, returning the borrow.
+pub fn sub_assign(a: &mut [u64], b: &[u64]) -> u64 {
+    sub_assign_masked(a, b, u64::MAX)
+}
+
+/// All ones if `a >= b`, else zero. Equal lengths.
+pub fn ge_mask(a: &[u64], b: &[u64]) -> u64 {
+    debug_assert_eq!(a.len(), b.len());
+    let mut borrow = 0u64;
+    for (x, y) in a.iter().zip(b) {
+        let diff = u128::from(*x).wrapping_sub(u128::from(*y)).wrapping_sub(u128::from(borrow));
+        borrow = (diff >> 64) as u64 & 1;
+    }
+    borrow.wrapping_sub(1)
+}
+
+/// `a := a mod m` for `a < 2m`, returning 1 if `m` was taken off. `a` may be longer than `m`.
+pub fn reduce_once(a: &mut [u64], m: &[u64]) -> u64 {
+    debug_assert!(m.len() <= a.len());
+    let mut borrow = 0u64;
+    for (i, x) in a.iter().enumerate() {
+        let y = m.get(i).copied().unwrap_or(0);
+        let diff = u128::from(*x).wrapping_sub(u128::from(y)).wrapping_sub(u128::from(borrow));
+        borrow = (diff >> 64) as u64 & 1;
+    }
+    let mask = borrow.wrapping_sub(1);
+    sub_assign_masked(a, m, mask);
+    mask & 1
+}
+
+/// `acc[..a.len() + 1] += a * b` for one limb `b`; the carry runs on to the end of `acc`'s next limb only,
+/// which must be able to take it.
+#[inline]
+pub fn add_scaled(acc: &mut [u64], a: &[u64], b: u64) -> u64 {
+    let mut carry = 0u64;
+    for (x, y) in acc[..a.len()].iter_mut().zip(a) {
+        let t = u128::from(*y) * u128::from(b) + u128::from(*x) + u128::from(carry);
+        *x = t as u64;
+        carry = (t >> 64) as u64;
+    }
+    carry
+}
+
+/// `a * b`, in `a.len() + b.len()` limbs.
+pub fn mul(a: &[u64], b: &[u64]) -> SecretLimbs {
+    let mut out = Zeroizing::new(vec![0u64; a.len() + b.len()]);
+    for (i, y) in b.iter().enumerate() {
+        let carry = add_scaled(&mut out[i..], a, *y);
+        out[i + a.len()] = carry;
+    }
+    out
+}
+
+/// `a <<= 1`, returning the bit shifted out.
+pub fn double(a: &mut [u64]) -> u64 {
+    let mut carry = 0;
+    for x in a {
+        let next = *x >> 63;
+        *x = (*x << 1) | carry;
+        carry = next;
+    }
+    carry
+}
+
+/// Bits `[at, at + width)` of `a`, zeros beyond its end. `width <= 32`; position and width are public.
+#[inline]
+pub fn bits_at(a: &[u64], at: usize, width: usize) -> u64 {
+    let (limb, shift) = (at / LIMB_BITS, at % LIMB_BITS);
+    let low = a.get(limb).copied().unwrap_or(0) >> shift;
+    let high =
+        if shift == 0 { 0 } else { a.get(limb + 1).copied().unwrap_or(0) << (LIMB_BITS - shift) };
+    (low | high) & ((1 << width) - 1)
+}
+
+/// `-m^{-1} mod 2^64` for odd `m`, by Newton's iteration (each step doubles the correct bits; five bits
+/// are right at the start).
+pub const fn negated_inverse(m: u64) -> u64 {
+    let mut x = m.wrapping_mul(3) ^ 2;
+    let mut step = 0;
+    while step < 4 {
+        x = x.wrapping_mul(2u64.wrapping_sub(m.wrapping_mul(x)));
+        step += 1;
+    }
+    x.wrapping_neg()
+}
+
+/// Bits in the number up to its highest one: for moduli, whose size is public.
+pub fn bit_length(a: &[u64]) -> usize {
+    a.iter()
+        .rposition(|l| *l != 0)
+        .map_or(0, |i| LIMB_BITS * i + LIMB_BITS - a[i].leading_zeros() as usize)
+}
+
+/// `2^exponent mod m` for an m of `bits` bits and `exponent >= bits`, by doubling: no division sees m, which may
+/// be a secret prime.
+pub fn power_of_two(m: &[u64], bits: usize, exponent: usize) -> SecretLimbs {
+    let mut x = Zeroizing::new(vec![0u64; m.len()]);
+    x[(bits - 1) / LIMB_BITS] = 1 << ((bits - 1) % LIMB_BITS);
+    for _ in bits - 1..exponent {
+        double(&mut x);
+        reduce_once(&mut x, m);
+    }
+    x
+}
+
+/// `(1 - 2^exponent) mod m`, in `[1, m]`.
+pub fn one_minus_power(m: &[u64], bits: usize, exponent: usize) -> Vec<u64> {
+    let mut d = m.to_vec();
+    add_assign(&mut d, &[1]);
+    sub_assign(&mut d, &power_of_two(m, bits, exponent));
+    d
+}
+
+/// `a >>= 1`
+pub fn halve(a: &mut [u64]) {
+    let mut carry = 0;
+    for x in a.iter_mut().rev() {
+        let next = *x << 63;
+        *x = (*x >> 1) | carry;
+        carry = next;
+    }
+}
+
+/// True if `a < 2^bits`, without a branch on its limbs until the verdict.
+pub fn fits(a: &[u64], bits: usize) -> bool {
+    let beyond = a.iter().enumerate().fold(0, |acc, (i, limb)| {
+        let free = bits.saturating_sub(i * LIMB_BITS);
+        acc | if free >= LIMB_BITS { 0 } else { limb >> free }
+    });
+    beyond == 0
+}

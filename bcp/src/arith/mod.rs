@@ -1,0 +1,49 @@
+//! Numbers, and nothing of cryptography: fast, constant-time arithmetic modulo squares.
+//!
+//! - [`limbs`]: slices of 64-bit limbs
+//! - [`kernel`]: what a backend offers, and the pairs x0 + x1 M it works on
+//! - [`portable`], [`ifma`]: the backends
+//! - [`ring`]: batches over a backend; [`window`] and [`comb`] raise them to powers
+//! - [`probable`]: batched tests for primality
+
+pub mod comb;
+#[cfg(target_arch = "x86_64")]
+pub mod ifma;
+pub mod kernel;
+pub mod limbs;
+pub mod portable;
+pub mod probable;
+pub mod ring;
+pub mod window;
+
+/// Which code does the arithmetic. All give the same numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Backend {
+    /// 64-bit limbs, any processor.
+    Portable,
+    /// Eight residues at once with AVX-512 IFMA.
+    Ifma,
+}
+
+impl Backend {
+    /// The fastest this processor can run.
+    #[must_use]
+    pub fn detect() -> Self {
+        #[cfg(target_arch = "x86_64")]
+        if ifma::detected() {
+            return Self::Ifma;
+        }
+        Self::Portable
+    }
+
+    /// Every backend this processor can run.
+    #[must_use]
+    pub fn available() -> Vec<Self> {
+        let mut all = vec![Self::Portable];
+        if Self::detect() == Self::Ifma {
+            all.push(Self::Ifma);
+        }
+        all
+    }
+}

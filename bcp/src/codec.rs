@@ -1,0 +1,158 @@
+//! Fixed-length, versioned encodings.
+//!
+//! Every encoding is `kind (1 byte), version (1 byte), bits of N (2 bytes), body`; numbers are big-endian in as many bytes as
+//! their bound needs, and the length of the whole follows from kind and size. A decoder refuses any other length: there are
+//! no trailing bytes and no second way to write the same thing.
+
+use crate::arith::limbs::{self, SecretLimbs};
+use crate::{EncodingFault, Error, KeySize, Result};
+use num_bigint::BigUint;
+use zeroize::Zeroizing;
+
+/// Version of all encodings of this release.
+pub const VERSION: u8 = 1;
+
+/// What the bytes are: the first byte of an encoding.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Kind {
+    Params = 1,
+    ClaimedKey = 2,
+    PublicKey = 3,
+    Ciphertext = 4,
+    SecretKey = 5,
+    MasterKey = 6,
+    Partial = 7,
+    Head = 8,
+}
+
+impl Kind {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Params => "public parameters",
+            Self::ClaimedKey => "a claimed key",
+            Self::PublicKey => "a public key",
+            Self::Ciphertext => "a ciphertext",
+            Self::SecretKey => "a secret key",
+            Self::MasterKey => "a master key",
+            Self::Partial => "a partial decryption",
+            Self::Head => "a ciphertext's head",
+        }
+    }
+}
+
+/// Bytes of a number below 2^bits.
+pub const fn bytes_for(bits: usize) -> usize {
+    bits.div_ceil(8)
+}
+
+/// Writes an encoding. The buffer is wiped if it is dropped before it is handed out.
+pub struct Writer(Zeroizing<Vec<u8>>);
+
+impl Writer {
+    pub fn new(kind: Kind, size: KeySize) -> Self {
+        let bits = size.bits() as u16;
+        let mut bytes = Zeroizing::new(Vec::with_capacity(4 * bytes_for(size.bits())));
+        bytes.extend([kind as u8, VERSION]);
+        bytes.extend(bits.to_be_bytes());
+        Self(bytes)
+    }
+
+    pub fn bytes(mut self, bytes: &[u8]) -> Self {
+        self.0.extend_from_slice(bytes);
+        self
+    }
+
+    /// A public number below 2^bits.
+    pub fn public(self, x: &BigUint, bits: usize) -> Self {
+        let limbs = limbs::from_public(x, limbs::limbs_for(bits));
+        self.secret(&limbs, bits)
+    }
+
+    /// A secret number below 2^bits.
+    pub fn secret(mut self, x: &[u64], bits: usize) -> Self {
+        for i in (0..bytes_for(bits)).rev() {
+            self.0.push((x.get(i / 8).copied().unwrap_or(0) >> (8 * (i % 8))) as u8);
+        }
+        self
+    }
+
+    pub fn finish(self) -> Zeroizing<Vec<u8>> {
+        self.0
+    }
+}
+
+/// Reads an encoding whose kind and length have been checked.
+pub struct Reader<'a> {
+    kind: Kind,
+    size: KeySize,
+    rest: &'a [u8],
+}
+
+impl<'a> Reader<'a> {
+    /// Checks kind, version and size, and that the body has exactly the bytes `body_len` says.
+    pub fn new(kind: Kind, bytes: &'a [u8], body_len: impl Fn(KeySize) -> usize) -> Result<Self> {
+        let fail = |fault| Error::Encoding { what: kind.name(), fault };
+        let Some((head, rest)) = bytes.split_first_chunk::<4>() else {
+            return Err(fail(EncodingFault::Length { expected: 4, found: bytes.len() }));
+        };
+        if head[0] != kind as u8 {
+            return Err(fail(EncodingFault::Kind));
+        }
+        if head[1] != VERSION {
+            return Err(fail(EncodingFault::Version { expected: VERSION, found: head[1] }));
+        }
+        let bits = u16::from_be_bytes([head[2], head[3]]);
+        let size =
+            KeySize::from_bits(bits.into()).ok_or_else(|| fail(EncodingFault::Size(bits)))?;
+        let expected = 4 + body_len(size);
+        if bytes.len() != expected {
+            return Err(fail(EncodingFault::Length { expected, found: bytes.len() }));
+        }
+        Ok(Self { kind, size, rest })
+    }
+
+    pub fn size(&self) -> KeySize {
+        self.size
+    }
+
+    /// The error for a number outside its range.
+    pub fn out_of_range(&self) -> Error {
+        Error::Encoding { what: self.kind.name(), fault: EncodingFault::Range }
+    }
+
+    fn take(&mut self, n: usize) -> Result<&'a [u8]> {
+        let fault = EncodingFault::Length { expected: n, found: self.rest.len() };
+        let (taken, rest) = self
+            .rest
+            .split_at_checked(n)
+            .ok_or(Error::Encoding { what: self.kind.name(), fault })?;
+        self.rest = rest;
+        Ok(taken)
+    }
+
+    pub fn array<const N: usize>(&mut self) -> Result<[u8; N]> {
+        let mut array = [0; N];
+        array.copy_from_slice(self.take(N)?);
+        Ok(array)
+    }
+
+    /// A public number below 2^bits.
+    pub fn public(&mut self, bits: usize) -> Result<BigUint> {
+        Ok(limbs::to_public(&self.secret(bits)?))
+    }
+
+    /// A secret number below 2^bits.
+    pub fn secret(&mut self, bits: usize) -> Result<SecretLimbs> {
+        let bytes = self.take(bytes_for(bits))?;
+        let mut x = Zeroizing::new(vec![0u64; limbs::limbs_for(bits)]);
+        for (i, byte) in bytes.iter().rev().enumerate() {
+            x[i / 8] |= u64::from(*byte) << (8 * (i % 8));
+        }
+        // A second encoding of the same number must not exist: the bits beyond are zero.
+        if bits % 8 != 0 && bytes[0] >> (bits % 8) != 0 {
+            return Err(self.out_of_range());
+        }
+        Ok(x)
+    }
+}
