@@ -292,17 +292,17 @@ impl PublicKey {
 }
 
 /// The one item of a batch of one.
-pub fn one<T>(batch: Result<Vec<T>>) -> Result<T> {
+pub(crate) fn one<T>(batch: Result<Vec<T>>) -> Result<T> {
     batch?.pop().ok_or(Error::Length { expected: 1, found: 0 })
 }
 
 /// Two batches that go together.
-pub fn same_length(expected: usize, found: usize) -> Result<()> {
+pub(crate) fn same_length(expected: usize, found: usize) -> Result<()> {
     if expected == found { Ok(()) } else { Err(Error::Length { expected, found }) }
 }
 
 /// The inverses of public numbers modulo a public modulus, or nothing if one has none: one inversion and three products each.
-pub fn invert_many_vartime(values: &[BigUint], modulus: &BigUint) -> Option<Vec<BigUint>> {
+pub(crate) fn invert_many_vartime(values: &[BigUint], modulus: &BigUint) -> Option<Vec<BigUint>> {
     let mut prefix = Vec::with_capacity(values.len());
     let mut product = BigUint::one();
     for x in values {

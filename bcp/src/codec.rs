@@ -10,12 +10,12 @@ use num_bigint::BigUint;
 use zeroize::Zeroizing;
 
 /// Version of all encodings of this release.
-pub const VERSION: u8 = 1;
+pub(crate) const VERSION: u8 = 1;
 
 /// What the bytes are: the first byte of an encoding.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
-pub enum Kind {
+pub(crate) enum Kind {
     Params = 1,
     ClaimedKey = 2,
     PublicKey = 3,
@@ -42,15 +42,15 @@ impl Kind {
 }
 
 /// Bytes of a number below 2^bits.
-pub const fn bytes_for(bits: usize) -> usize {
+pub(crate) const fn bytes_for(bits: usize) -> usize {
     bits.div_ceil(8)
 }
 
 /// Writes an encoding. The buffer is wiped if it is dropped before it is handed out.
-pub struct Writer(Zeroizing<Vec<u8>>);
+pub(crate) struct Writer(Zeroizing<Vec<u8>>);
 
 impl Writer {
-    pub fn new(kind: Kind, size: KeySize) -> Self {
+    pub(crate) fn new(kind: Kind, size: KeySize) -> Self {
         let bits = size.bits() as u16;
         let mut bytes = Zeroizing::new(Vec::with_capacity(4 * bytes_for(size.bits())));
         bytes.extend([kind as u8, VERSION]);
@@ -58,32 +58,32 @@ impl Writer {
         Self(bytes)
     }
 
-    pub fn bytes(mut self, bytes: &[u8]) -> Self {
+    pub(crate) fn bytes(mut self, bytes: &[u8]) -> Self {
         self.0.extend_from_slice(bytes);
         self
     }
 
     /// A public number below 2^bits.
-    pub fn public(self, x: &BigUint, bits: usize) -> Self {
+    pub(crate) fn public(self, x: &BigUint, bits: usize) -> Self {
         let limbs = limbs::from_public(x, limbs::limbs_for(bits));
         self.secret(&limbs, bits)
     }
 
     /// A secret number below 2^bits.
-    pub fn secret(mut self, x: &[u64], bits: usize) -> Self {
+    pub(crate) fn secret(mut self, x: &[u64], bits: usize) -> Self {
         for i in (0..bytes_for(bits)).rev() {
             self.0.push((x.get(i / 8).copied().unwrap_or(0) >> (8 * (i % 8))) as u8);
         }
         self
     }
 
-    pub fn finish(self) -> Zeroizing<Vec<u8>> {
+    pub(crate) fn finish(self) -> Zeroizing<Vec<u8>> {
         self.0
     }
 }
 
 /// Reads an encoding whose kind and length have been checked.
-pub struct Reader<'a> {
+pub(crate) struct Reader<'a> {
     kind: Kind,
     size: KeySize,
     rest: &'a [u8],
@@ -91,7 +91,11 @@ pub struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     /// Checks kind, version and size, and that the body has exactly the bytes `body_len` says.
-    pub fn new(kind: Kind, bytes: &'a [u8], body_len: impl Fn(KeySize) -> usize) -> Result<Self> {
+    pub(crate) fn new(
+        kind: Kind,
+        bytes: &'a [u8],
+        body_len: impl Fn(KeySize) -> usize,
+    ) -> Result<Self> {
         let fail = |fault| Error::Encoding { what: kind.name(), fault };
         let Some((head, rest)) = bytes.split_first_chunk::<4>() else {
             return Err(fail(EncodingFault::Length { expected: 4, found: bytes.len() }));
@@ -112,12 +116,12 @@ impl<'a> Reader<'a> {
         Ok(Self { kind, size, rest })
     }
 
-    pub fn size(&self) -> KeySize {
+    pub(crate) fn size(&self) -> KeySize {
         self.size
     }
 
     /// The error for a number outside its range.
-    pub fn out_of_range(&self) -> Error {
+    pub(crate) fn out_of_range(&self) -> Error {
         Error::Encoding { what: self.kind.name(), fault: EncodingFault::Range }
     }
 
@@ -131,26 +135,26 @@ impl<'a> Reader<'a> {
         Ok(taken)
     }
 
-    pub fn array<const N: usize>(&mut self) -> Result<[u8; N]> {
+    pub(crate) fn array<const N: usize>(&mut self) -> Result<[u8; N]> {
         let mut array = [0; N];
         array.copy_from_slice(self.take(N)?);
         Ok(array)
     }
 
     /// A public number below 2^bits.
-    pub fn public(&mut self, bits: usize) -> Result<BigUint> {
+    pub(crate) fn public(&mut self, bits: usize) -> Result<BigUint> {
         Ok(limbs::to_public(&self.secret(bits)?))
     }
 
     /// A secret number below 2^bits.
-    pub fn secret(&mut self, bits: usize) -> Result<SecretLimbs> {
+    pub(crate) fn secret(&mut self, bits: usize) -> Result<SecretLimbs> {
         let bytes = self.take(bytes_for(bits))?;
         let mut x = Zeroizing::new(vec![0u64; limbs::limbs_for(bits)]);
         for (i, byte) in bytes.iter().rev().enumerate() {
             x[i / 8] |= u64::from(*byte) << (8 * (i % 8));
         }
         // A second encoding of the same number must not exist: the bits beyond are zero.
-        if bits % 8 != 0 && bytes[0] >> (bits % 8) != 0 {
+        if !bits.is_multiple_of(8) && bytes[0] >> (bits % 8) != 0 {
             return Err(self.out_of_range());
         }
         Ok(x)

@@ -46,7 +46,7 @@ impl SecretKey {
 }
 
 /// L(B / X) for public units B and secret X = x0 + x1 N.
-pub fn unblind_many(
+pub(crate) fn unblind_many(
     params: &PublicParams,
     b: &[&BigUint],
     x: &[(SecretLimbs, SecretLimbs)],
@@ -69,11 +69,12 @@ pub fn unblind_many(
 }
 
 /// (x - y) mod m for x, y < m.
-pub fn sub_mod(x: &[u64], y: &[u64], m: &[u64]) -> SecretLimbs {
+pub(crate) fn sub_mod(x: &[u64], y: &[u64], m: &[u64]) -> SecretLimbs {
     let mut d = Zeroizing::new(x.to_vec());
     let borrow = limbs::sub_assign(&mut d, y);
     // m - (something below m) never borrows: add m back where the subtraction went below zero.
-    let masked: SecretLimbs = Zeroizing::new(m.iter().map(|l| l & borrow.wrapping_neg()).collect());
+    let mask = limbs::mask(borrow);
+    let masked: SecretLimbs = Zeroizing::new(m.iter().map(|l| l & mask).collect());
     limbs::add_assign(&mut d, &masked);
     d
 }

@@ -148,7 +148,7 @@ impl UnprovedKey {
 }
 
 /// Compares the parameters' id that comes next with the parameters in use.
-pub fn check_params(params: &PublicParams, reader: &mut Reader<'_>) -> Result<()> {
+pub(crate) fn check_params(params: &PublicParams, reader: &mut Reader<'_>) -> Result<()> {
     let found = ParamsId(reader.array()?);
     if found == params.id() {
         Ok(())

@@ -249,7 +249,7 @@ impl MasterKey {
         let powers = self.ring.pow_many(&bases, &refs(&self.halves), self.prime_bits() - 1);
         let pairs = powers.as_chunks::<2>().0;
         let member = |[p, q]: &[Pair; 2]| p.is_one_mod_m() & q.is_one_mod_m();
-        match pairs.iter().position(|pair| member(pair) == 0) {
+        match pairs.iter().position(|pair| !bool::from(member(pair))) {
             Some(index) => Err(Error::Undecryptable { index }),
             None => Ok(pairs.iter().map(|[p, q]| [p.x1.clone(), q.x1.clone()]).collect()),
         }

@@ -122,6 +122,15 @@ impl SlotLayout {
         fits.then_some(x)
     }
 
+    /// 2^{l + sigma}: above every blind, so that u - R + 2^{l + sigma} is never negative.
+    #[must_use]
+    pub fn blind_bound(&self) -> Slot {
+        let bit = self.value_bits + self.blind_bits;
+        let mut slot = Slot([0; SLOT_LIMBS]);
+        slot.0[bit / limbs::LIMB_BITS] = 1 << (bit % limbs::LIMB_BITS);
+        slot
+    }
+
     /// Uniform in [0, 2^{l + sigma}).
     pub fn blind(&self) -> Result<Slot> {
         let x = random::bits(&mut random::os(), self.value_bits + self.blind_bits)?;

@@ -88,7 +88,7 @@ impl fmt::Debug for ParamsId {
 }
 
 /// Enough of an identifier to tell two apart on a screen.
-pub fn short_hex(id: &[u8; 32], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+pub(crate) fn short_hex(id: &[u8; 32], f: &mut fmt::Formatter<'_>) -> fmt::Result {
     id[..8].iter().try_for_each(|byte| write!(f, "{byte:02x}"))
 }
 
@@ -350,7 +350,7 @@ fn check_generator(n: &BigUint, n_squared: &BigUint, g: &BigUint) -> Result<(), 
 }
 
 /// The Jacobi symbol (a / n) of public numbers, n odd, a < n.
-pub fn jacobi(mut a: BigUint, mut n: BigUint) -> i8 {
+pub(crate) fn jacobi(mut a: BigUint, mut n: BigUint) -> i8 {
     let mut sign = 1;
     while !a.is_zero() {
         let twos = a.trailing_zeros().unwrap_or(0);

@@ -50,19 +50,10 @@ impl Plaintext {
     pub(crate) fn limbs(&self) -> &[u64] {
         &self.0
     }
-
-    /// -m mod N
-    #[must_use]
-    pub(crate) fn negated(&self, params: &PublicParams) -> Self {
-        let mut limbs = Zeroizing::new(params.n_limbs().to_vec());
-        limbs::sub_assign(&mut limbs, &self.0);
-        limbs::reduce_once(&mut limbs, params.n_limbs());
-        Self(limbs)
-    }
 }
 
 /// Checks that all plaintexts are residues of these parameters: as long as N and below it.
-pub fn check_plaintexts(params: &PublicParams, plaintexts: &[Plaintext]) -> Result<()> {
+pub(crate) fn check_plaintexts(params: &PublicParams, plaintexts: &[Plaintext]) -> Result<()> {
     let fits =
         |m: &Plaintext| m.0.len() == params.len() && limbs::ge_mask(&m.0, params.n_limbs()) == 0;
     match plaintexts.iter().position(|m| !fits(m)) {

@@ -62,7 +62,7 @@ fn response_bits(bits: usize) -> usize {
 }
 
 /// y = g^a and the proof for it.
-pub fn prove(
+pub(crate) fn prove(
     params: &PublicParams,
     a: &[u64],
     context: &ProofContext<'_>,

@@ -7,12 +7,12 @@ use rand::rngs::SysRng;
 use zeroize::Zeroizing;
 
 /// The operating system's generator.
-pub fn os() -> SysRng {
+pub(crate) fn os() -> SysRng {
     SysRng
 }
 
 /// Uniform in `[0, 2^bits)`, in as many limbs as `bits` need.
-pub fn bits(rng: &mut impl TryCryptoRng, bits: usize) -> Result<SecretLimbs> {
+pub(crate) fn bits(rng: &mut impl TryCryptoRng, bits: usize) -> Result<SecretLimbs> {
     let len = limbs::limbs_for(bits);
     let mut bytes = Zeroizing::new(vec![0u8; 8 * len]);
     rng.try_fill_bytes(&mut bytes).map_err(|_| Error::Randomness)?;
@@ -30,7 +30,7 @@ pub fn bits(rng: &mut impl TryCryptoRng, bits: usize) -> Result<SecretLimbs> {
 
 /// Uniform in `[1, bound)`, by rejection: what is rejected says nothing of what is kept. The result has as many limbs as
 /// `bound`.
-pub fn below(rng: &mut impl TryCryptoRng, bound: &[u64]) -> Result<SecretLimbs> {
+pub(crate) fn below(rng: &mut impl TryCryptoRng, bound: &[u64]) -> Result<SecretLimbs> {
     let length = limbs::bit_length(bound);
     loop {
         let mut x = bits(rng, length)?;

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use zeroize::Zeroizing;
 
 /// The powers of one base.
-pub struct Comb<K: Kernel> {
+pub(crate) struct Comb<K: Kernel> {
     ring: Arc<RingOf<K>>,
     teeth: Teeth<K>,
 }
@@ -34,7 +34,7 @@ struct Teeth<K: Kernel> {
 
 impl<K: Kernel> Comb<K> {
     /// Tables for exponents of up to `bits` bits, in a ring of one modulus.
-    pub fn new(ring: Arc<RingOf<K>>, base: &[u64], bits: usize) -> Self {
+    pub(crate) fn new(ring: Arc<RingOf<K>>, base: &[u64], bits: usize) -> Self {
         let teeth = ring.only_group().teeth(base, bits);
         Self { ring, teeth }
     }

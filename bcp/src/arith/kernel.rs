@@ -23,10 +23,10 @@
 use zeroize::Zeroize;
 
 /// Every backend leaves at least this many bits free above M (see the module's head).
-pub const SPARE_BITS: usize = 8;
+pub(crate) const SPARE_BITS: usize = 8;
 
 /// A backend: arithmetic on `LANES` pairs at once, lane i modulo the square of the i-th modulus.
-pub trait Kernel: Sized + Send + Sync + 'static {
+pub(crate) trait Kernel: Sized + Send + Sync + 'static {
     /// `LANES` pairs, in the backend's own digits. Wiped by whoever keeps secrets in it.
     type Value: Clone + Send + Sync + Zeroize;
     /// Powers of one base, shared by all lanes, laid out for a constant-time look-up.

@@ -4,21 +4,22 @@
 //! number is public; a secret lives in limbs, because a `BigUint` neither keeps its length nor is zeroised.
 
 use num_bigint::BigUint;
+use subtle::{Choice, ConditionallySelectable};
 use zeroize::Zeroizing;
 
 /// Secret limbs: wiped when dropped.
-pub type SecretLimbs = Zeroizing<Vec<u64>>;
+pub(crate) type SecretLimbs = Zeroizing<Vec<u64>>;
 
 /// `2^64` per limb.
-pub const LIMB_BITS: usize = 64;
+pub(crate) const LIMB_BITS: usize = 64;
 
 /// How many limbs hold `bits` bits.
-pub const fn limbs_for(bits: usize) -> usize {
+pub(crate) const fn limbs_for(bits: usize) -> usize {
     bits.div_ceil(LIMB_BITS)
 }
 
 /// The limbs of a public number, padded to `len`. The number must fit.
-pub fn from_public(x: &BigUint, len: usize) -> Vec<u64> {
+pub(crate) fn from_public(x: &BigUint, len: usize) -> Vec<u64> {
     let mut limbs = x.to_u64_digits();
     assert!(limbs.len() <= len, "a number of {} limbs does not fit in {len}", limbs.len());
     limbs.resize(len, 0);
@@ -26,13 +27,13 @@ pub fn from_public(x: &BigUint, len: usize) -> Vec<u64> {
 }
 
 /// The number the limbs spell. From here on it is treated as public.
-pub fn to_public(limbs: &[u64]) -> BigUint {
+pub(crate) fn to_public(limbs: &[u64]) -> BigUint {
     let halves = limbs.iter().flat_map(|l| [*l as u32, (l >> 32) as u32]).collect();
     BigUint::new(halves)
 }
 
 /// `a += b`, returning the carry out of `a`'s top. `b` may be shorter.
-pub fn add_assign(a: &mut [u64], b: &[u64]) -> u64 {
+pub(crate) fn add_assign(a: &mut [u64], b: &[u64]) -> u64 {
     debug_assert!(b.len() <= a.len());
     let mut carry = 0u64;
     let (low, high) = a.split_at_mut(b.len());
@@ -50,7 +51,7 @@ pub fn add_assign(a: &mut [u64], b: &[u64]) -> u64 {
 }
 
 /// `a -= b & mask`, returning the borrow (0 or 1). `b` may be shorter; `mask` is all zeros or all ones.
-pub fn sub_assign_masked(a: &mut [u64], b: &[u64], mask: u64) -> u64 {
+pub(crate) fn sub_assign_masked(a: &mut [u64], b: &[u64], mask: u64) -> u64 {
     debug_assert!(b.len() <= a.len());
     let mut borrow = 0u64;
     let (low, high) = a.split_at_mut(b.len());
@@ -69,23 +70,29 @@ pub fn sub_assign_masked(a: &mut [u64], b: &[u64], mask: u64) -> u64 {
 }
 
 /// `a -= b`, returning the borrow.
-pub fn sub_assign(a: &mut [u64], b: &[u64]) -> u64 {
+pub(crate) fn sub_assign(a: &mut [u64], b: &[u64]) -> u64 {
     sub_assign_masked(a, b, u64::MAX)
 }
 
+/// All ones if `bit` is 1, zero if it is 0. Through `subtle`, because a plain negation is a mask in the source and may be a branch
+/// in the program: compilers recognise it (the instruction counts of `tests/constant_time.rs` saw it happen).
+pub(crate) fn mask(bit: u64) -> u64 {
+    u64::conditional_select(&0, &u64::MAX, Choice::from(bit as u8))
+}
+
 /// All ones if `a >= b`, else zero. Equal lengths.
-pub fn ge_mask(a: &[u64], b: &[u64]) -> u64 {
+pub(crate) fn ge_mask(a: &[u64], b: &[u64]) -> u64 {
     debug_assert_eq!(a.len(), b.len());
     let mut borrow = 0u64;
     for (x, y) in a.iter().zip(b) {
         let diff = u128::from(*x).wrapping_sub(u128::from(*y)).wrapping_sub(u128::from(borrow));
         borrow = (diff >> 64) as u64 & 1;
     }
-    borrow.wrapping_sub(1)
+    mask(borrow ^ 1)
 }
 
 /// `a := a mod m` for `a < 2m`, returning 1 if `m` was taken off. `a` may be longer than `m`.
-pub fn reduce_once(a: &mut [u64], m: &[u64]) -> u64 {
+pub(crate) fn reduce_once(a: &mut [u64], m: &[u64]) -> u64 {
     debug_assert!(m.len() <= a.len());
     let mut borrow = 0u64;
     for (i, x) in a.iter().enumerate() {
@@ -93,15 +100,15 @@ pub fn reduce_once(a: &mut [u64], m: &[u64]) -> u64 {
         let diff = u128::from(*x).wrapping_sub(u128::from(y)).wrapping_sub(u128::from(borrow));
         borrow = (diff >> 64) as u64 & 1;
     }
-    let mask = borrow.wrapping_sub(1);
-    sub_assign_masked(a, m, mask);
-    mask & 1
+    let taken_off = borrow ^ 1;
+    sub_assign_masked(a, m, mask(taken_off));
+    taken_off
 }
 
 /// `acc[..a.len() + 1] += a * b` for one limb `b`; the carry runs on to the end of `acc`'s next limb only,
 /// which must be able to take it.
 #[inline]
-pub fn add_scaled(acc: &mut [u64], a: &[u64], b: u64) -> u64 {
+pub(crate) fn add_scaled(acc: &mut [u64], a: &[u64], b: u64) -> u64 {
     let mut carry = 0u64;
     for (x, y) in acc[..a.len()].iter_mut().zip(a) {
         let t = u128::from(*y) * u128::from(b) + u128::from(*x) + u128::from(carry);
@@ -112,7 +119,7 @@ pub fn add_scaled(acc: &mut [u64], a: &[u64], b: u64) -> u64 {
 }
 
 /// `a * b`, in `a.len() + b.len()` limbs.
-pub fn mul(a: &[u64], b: &[u64]) -> SecretLimbs {
+pub(crate) fn mul(a: &[u64], b: &[u64]) -> SecretLimbs {
     let mut out = Zeroizing::new(vec![0u64; a.len() + b.len()]);
     for (i, y) in b.iter().enumerate() {
         let carry = add_scaled(&mut out[i..], a, *y);
@@ -122,7 +129,7 @@ pub fn mul(a: &[u64], b: &[u64]) -> SecretLimbs {
 }
 
 /// `a <<= 1`, returning the bit shifted out.
-pub fn double(a: &mut [u64]) -> u64 {
+pub(crate) fn double(a: &mut [u64]) -> u64 {
     let mut carry = 0;
     for x in a {
         let next = *x >> 63;
@@ -134,7 +141,7 @@ pub fn double(a: &mut [u64]) -> u64 {
 
 /// Bits `[at, at + width)` of `a`, zeros beyond its end. `width <= 32`; position and width are public.
 #[inline]
-pub fn bits_at(a: &[u64], at: usize, width: usize) -> u64 {
+pub(crate) fn bits_at(a: &[u64], at: usize, width: usize) -> u64 {
     let (limb, shift) = (at / LIMB_BITS, at % LIMB_BITS);
     let low = a.get(limb).copied().unwrap_or(0) >> shift;
     let high =
@@ -144,7 +151,7 @@ pub fn bits_at(a: &[u64], at: usize, width: usize) -> u64 {
 
 /// `-m^{-1} mod 2^64` for odd `m`, by Newton's iteration (each step doubles the correct bits; five bits
 /// are right at the start).
-pub const fn negated_inverse(m: u64) -> u64 {
+pub(crate) const fn negated_inverse(m: u64) -> u64 {
     let mut x = m.wrapping_mul(3) ^ 2;
     let mut step = 0;
     while step < 4 {
@@ -155,7 +162,7 @@ pub const fn negated_inverse(m: u64) -> u64 {
 }
 
 /// Bits in the number up to its highest one: for moduli, whose size is public.
-pub fn bit_length(a: &[u64]) -> usize {
+pub(crate) fn bit_length(a: &[u64]) -> usize {
     a.iter()
         .rposition(|l| *l != 0)
         .map_or(0, |i| LIMB_BITS * i + LIMB_BITS - a[i].leading_zeros() as usize)
@@ -163,7 +170,7 @@ pub fn bit_length(a: &[u64]) -> usize {
 
 /// `2^exponent mod m` for an m of `bits` bits and `exponent >= bits`, by doubling: no division sees m, which may
 /// be a secret prime.
-pub fn power_of_two(m: &[u64], bits: usize, exponent: usize) -> SecretLimbs {
+pub(crate) fn power_of_two(m: &[u64], bits: usize, exponent: usize) -> SecretLimbs {
     let mut x = Zeroizing::new(vec![0u64; m.len()]);
     x[(bits - 1) / LIMB_BITS] = 1 << ((bits - 1) % LIMB_BITS);
     for _ in bits - 1..exponent {
@@ -174,7 +181,7 @@ pub fn power_of_two(m: &[u64], bits: usize, exponent: usize) -> SecretLimbs {
 }
 
 /// `(1 - 2^exponent) mod m`, in `[1, m]`.
-pub fn one_minus_power(m: &[u64], bits: usize, exponent: usize) -> Vec<u64> {
+pub(crate) fn one_minus_power(m: &[u64], bits: usize, exponent: usize) -> Vec<u64> {
     let mut d = m.to_vec();
     add_assign(&mut d, &[1]);
     sub_assign(&mut d, &power_of_two(m, bits, exponent));
@@ -182,7 +189,7 @@ pub fn one_minus_power(m: &[u64], bits: usize, exponent: usize) -> Vec<u64> {
 }
 
 /// `a >>= 1`
-pub fn halve(a: &mut [u64]) {
+pub(crate) fn halve(a: &mut [u64]) {
     let mut carry = 0;
     for x in a.iter_mut().rev() {
         let next = *x << 63;
@@ -192,7 +199,7 @@ pub fn halve(a: &mut [u64]) {
 }
 
 /// True if `a < 2^bits`, without a branch on its limbs until the verdict.
-pub fn fits(a: &[u64], bits: usize) -> bool {
+pub(crate) fn fits(a: &[u64], bits: usize) -> bool {
     let beyond = a.iter().enumerate().fold(0, |acc, (i, limb)| {
         let free = bits.saturating_sub(i * LIMB_BITS);
         acc | if free >= LIMB_BITS { 0 } else { limb >> free }

@@ -9,8 +9,8 @@ use super::portable::Portable;
 use super::ring::{Group, Pair, square_ring};
 use zeroize::Zeroizing;
 
-/// Fermat's test to base 2 for each candidate: `2^(c - 1) = 1 mod c`. Candidates are odd and of `bits` bits.
-pub fn fermat_many(candidates: &[&[u64]], bits: usize, backend: Backend) -> Vec<bool> {
+/// Fermat's test to base 2 for each candidate: `2^(c - 1) = 1 mod c`. Candidates are odd and have at most `bits` bits.
+pub(crate) fn fermat_many(candidates: &[&[u64]], bits: usize, backend: Backend) -> Vec<bool> {
     match backend {
         Backend::Portable => fermat_on::<Portable>(candidates, bits),
         #[cfg(target_arch = "x86_64")]
@@ -53,7 +53,7 @@ fn fermat_lanes<K: Kernel>(chunk: &[&[u64]], bits: usize) -> Vec<bool> {
 
 /// The test of Miller and Rabin for one odd candidate `c > 4` of `bits` bits to each of the given bases, `1 < base < c - 1`:
 /// with c - 1 = 2^s d, `base^d = 1` or `base^(2^i d) = -1` for some i < s.
-pub fn strong_test(
+pub(crate) fn strong_test(
     candidate: &[u64],
     bases: &[SecretLimbs],
     bits: usize,
@@ -77,7 +77,7 @@ pub fn strong_test(
     let mut powers = ring.pow_many(&views, &[&d], bits);
     let is_minus_one = |x: &Pair| x.x0.as_slice() == minus_one.as_slice();
     let mut passed: Vec<bool> =
-        powers.iter().map(|x| x.is_one_mod_m() != 0 || is_minus_one(x)).collect();
+        powers.iter().map(|x| x.is_one_mod_m().into() || is_minus_one(x)).collect();
     for _ in 1..s {
         let factors: Vec<(&[u64], &[u64])> =
             powers.iter().map(|x| (x.x0.as_slice(), x.x0.as_slice())).collect();

@@ -9,10 +9,11 @@ use super::limbs::{self, SecretLimbs};
 use super::portable::Portable;
 use rayon::prelude::*;
 use std::sync::Arc;
+use subtle::{Choice, ConstantTimeEq};
 use zeroize::{Zeroize, Zeroizing};
 
 /// x = x0 + x1 M with 0 <= x0, x1 < M: the canonical form of a residue modulo M², wiped when dropped.
-pub struct Pair {
+pub(crate) struct Pair {
     /// x mod M.
     pub x0: SecretLimbs,
     /// x / M.
@@ -21,21 +22,21 @@ pub struct Pair {
 
 impl Pair {
     /// x0 + x1 M.
-    pub fn join(&self, m: &[u64]) -> SecretLimbs {
+    pub(crate) fn join(&self, m: &[u64]) -> SecretLimbs {
         let mut x = limbs::mul(&self.x1, m);
         limbs::add_assign(&mut x, &self.x0);
         x
     }
 
-    /// All ones if x0 = 1, else zero.
-    pub fn is_one_mod_m(&self) -> u64 {
-        let differs = self.x0.iter().skip(1).fold(self.x0[0] ^ 1, |acc, l| acc | l);
-        ((differs | differs.wrapping_neg()) >> 63).wrapping_sub(1)
+    /// Is x0 = 1?
+    pub(crate) fn is_one_mod_m(&self) -> Choice {
+        let above = self.x0.iter().skip(1).fold(0, |acc, limb| acc | limb);
+        self.x0[0].ct_eq(&1) & above.ct_eq(&0)
     }
 }
 
 /// Batches of residues modulo squares, whatever the backend.
-pub trait SquareRing: Send + Sync {
+pub(crate) trait SquareRing: Send + Sync {
     /// The modulus M whose square item `i` of a batch is reduced by.
     fn modulus(&self, i: usize) -> &[u64];
     /// `bases[i] ^ exponents[i mod exponents.len()]`, exponents of `bits` bits. Bases of any length.
@@ -47,13 +48,13 @@ pub trait SquareRing: Send + Sync {
 }
 
 /// Powers of one base from tables.
-pub trait FixedBase: Send + Sync {
+pub(crate) trait FixedBase: Send + Sync {
     /// `base ^ exponents[i] (1 + plaintexts[i] M)`, or the power alone: the whole of one component of an encryption.
     fn pow_many(&self, exponents: &[&[u64]], plaintexts: Option<&[&[u64]]>) -> Vec<Pair>;
 }
 
 /// Arithmetic modulo the squares of `moduli` on the given backend.
-pub fn square_ring(moduli: &[&[u64]], backend: Backend) -> Arc<dyn SquareRing> {
+pub(crate) fn square_ring(moduli: &[&[u64]], backend: Backend) -> Arc<dyn SquareRing> {
     match backend {
         Backend::Portable => Arc::new(RingOf::<Portable>::new(moduli)),
         #[cfg(target_arch = "x86_64")]
@@ -90,7 +91,7 @@ impl<K: Kernel> SquareRing for RingOf<K> {
 
 /// Batches modulo the squares of one or a few odd moduli, item i of a batch modulo the square of modulus i mod k.
 /// The number k of moduli divides 8; they are of about one size.
-pub struct RingOf<K: Kernel> {
+pub(crate) struct RingOf<K: Kernel> {
     /// The moduli in 64-bit limbs, all of the same number.
     moduli: Vec<SecretLimbs>,
     /// One per distinct arrangement of moduli over lanes.
@@ -111,7 +112,7 @@ pub(super) struct Group<K: Kernel> {
 }
 
 impl<K: Kernel> RingOf<K> {
-    pub fn new(moduli: &[&[u64]]) -> Self {
+    pub(crate) fn new(moduli: &[&[u64]]) -> Self {
         assert!(8usize.is_multiple_of(moduli.len()), "one, two, four or eight moduli");
         assert!(moduli.iter().all(|m| m[0] & 1 == 1 && limbs::bit_length(m) > 1), "odd moduli");
         let bits = moduli.iter().map(|m| limbs::bit_length(m)).max().unwrap_or(0);

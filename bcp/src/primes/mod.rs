@@ -1,4 +1,27 @@
 //! Safe primes p = 2p' + 1.
 
-pub mod search;
+pub(crate) mod search;
 mod sieve;
+
+use crate::arith::{Backend, limbs, probable};
+use num_bigint::BigUint;
+
+/// Fermat's test to base 2, `2^(c - 1) = 1 mod c`, for many odd candidates above 2 on one core. What fails is composite; what
+/// passes is almost certainly prime if it was chosen at random, and proves nothing if an adversary chose it.
+#[must_use]
+pub fn fermat_many(candidates: &[BigUint], backend: Backend) -> Vec<bool> {
+    let bits = candidates.iter().map(BigUint::bits).max().unwrap_or(0) as usize;
+    let len = limbs::limbs_for(bits);
+    let even = |c: &BigUint| !c.bit(0) || c.bits() < 2;
+    // Even numbers have no Montgomery form; three stands in for them and does not count.
+    let three = BigUint::from(3u8);
+    let odd = candidates.iter().map(|c| if even(c) { &three } else { c });
+    let limbs: Vec<_> = odd.map(|c| limbs::from_public(c, len.max(1))).collect();
+    let views: Vec<&[u64]> = limbs.iter().map(Vec::as_slice).collect();
+    let verdicts = probable::fermat_many(&views, bits.max(2), backend);
+    candidates
+        .iter()
+        .zip(verdicts)
+        .map(|(c, prime)| if even(c) { *c == BigUint::from(2u8) } else { prime })
+        .collect()
+}

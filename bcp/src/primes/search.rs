@@ -29,14 +29,14 @@ pub struct Progress {
 }
 
 /// Asks the search how it should go on.
-pub struct Watch<'a> {
+pub(crate) struct Watch<'a> {
     pub progress: &'a (dyn Fn(Progress) + Sync),
     pub cancel: &'a AtomicBool,
 }
 
 /// `count` different safe primes of exactly `bits` bits with their two highest bits set, so that the product of two has exactly 2
 /// bits bits.
-pub fn safe_primes(
+pub(crate) fn safe_primes(
     count: usize,
     bits: usize,
     backend: Backend,
@@ -113,7 +113,7 @@ impl Search<'_> {
     fn random_start(&self) -> Result<SecretLimbs> {
         let mut start = random::bits(&mut random::os(), self.bits - 1)?;
         let set = |x: &mut SecretLimbs, bit: usize| {
-            x[bit / limbs::LIMB_BITS] |= 1 << (bit % limbs::LIMB_BITS)
+            x[bit / limbs::LIMB_BITS] |= 1 << (bit % limbs::LIMB_BITS);
         };
         start[0] |= 1;
         set(&mut start, self.bits - 2);

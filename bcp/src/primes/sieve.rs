@@ -24,7 +24,7 @@ fn small_primes() -> &'static [u32] {
 
 /// The i < run for which neither `start + 2i` nor `2 (start + 2i) + 1` has a prime factor below the limit that is smaller than
 /// itself. `start` is odd and of `bits` bits.
-pub fn survivors(start: &[u64], bits: usize, run: usize) -> Vec<usize> {
+pub(super) fn survivors(start: &[u64], bits: usize, run: usize) -> Vec<usize> {
     let mut struck = Zeroizing::new(vec![0u8; run]);
     // A factor as large as the candidate itself is no reason against it.
     let largest = if bits < 32 { 1u64 << ((bits - 1) / 2) } else { u64::MAX };

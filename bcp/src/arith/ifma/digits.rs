@@ -5,31 +5,31 @@ use core::arch::x86_64::__m512i;
 use zeroize::Zeroize;
 
 /// Eight zeros, ten times.
-pub const ZERO: Block = [zero(); BLOCK];
+pub(super) const ZERO: Block = [zero(); BLOCK];
 
 const fn zero() -> __m512i {
     lanes([0; LANES])
 }
 
 /// A vector of eight given lanes.
-pub const fn lanes(x: [u64; LANES]) -> __m512i {
+pub(super) const fn lanes(x: [u64; LANES]) -> __m512i {
     // SAFETY: both are 64 bytes for which every bit pattern is valid.
     unsafe { core::mem::transmute(x) }
 }
 
 /// The eight lanes of a vector.
-pub const fn unpack(x: __m512i) -> [u64; LANES] {
+pub(super) const fn unpack(x: __m512i) -> [u64; LANES] {
     // SAFETY: both are 64 bytes for which every bit pattern is valid.
     unsafe { core::mem::transmute(x) }
 }
 
 /// Overwrites with zeros, for good.
-pub fn wipe(blocks: &mut [Block]) {
+pub(super) fn wipe(blocks: &mut [Block]) {
     blocks.as_flattened_mut().iter_mut().for_each(Zeroize::zeroize);
 }
 
 /// 64-bit limbs to digits; the number must fit.
-pub fn split(limbs: &[u64], digits: &mut [u64]) {
+pub(super) fn split(limbs: &[u64], digits: &mut [u64]) {
     for (i, digit) in digits.iter_mut().enumerate() {
         let at = i * DIGIT_BITS;
         let (limb, shift) = (at / 64, at % 64);
@@ -44,7 +44,7 @@ pub fn split(limbs: &[u64], digits: &mut [u64]) {
 }
 
 /// Digits to 64-bit limbs.
-pub fn join(digits: &[u64]) -> Vec<u64> {
+pub(super) fn join(digits: &[u64]) -> Vec<u64> {
     let mut limbs = vec![0; (digits.len() * DIGIT_BITS).div_ceil(64)];
     for (i, digit) in digits.iter().enumerate() {
         let at = i * DIGIT_BITS;
@@ -58,7 +58,7 @@ pub fn join(digits: &[u64]) -> Vec<u64> {
 }
 
 /// One slice of digits per lane, as blocks.
-pub fn gather(slices: &[&[u64]], blocks: usize) -> Vec<Block> {
+pub(super) fn gather(slices: &[&[u64]], blocks: usize) -> Vec<Block> {
     let digit = |i: usize| {
         let mut x = [0; LANES];
         for (lane, digits) in x.iter_mut().zip(slices) {
@@ -70,6 +70,6 @@ pub fn gather(slices: &[&[u64]], blocks: usize) -> Vec<Block> {
 }
 
 /// The digits of one lane.
-pub fn scatter(blocks: &[Block], lane: usize) -> Vec<u64> {
+pub(super) fn scatter(blocks: &[Block], lane: usize) -> Vec<u64> {
     blocks.as_flattened().iter().map(|x| unpack(*x)[lane]).collect()
 }

@@ -33,19 +33,19 @@ const MAX_DIGITS: usize = 300;
 type Block = [__m512i; BLOCK];
 
 /// Arithmetic modulo the squares of eight moduli. Having one proves that the processor has the features.
-pub struct Ifma {
+pub(crate) struct Ifma {
     blocks: usize,
     modulus: Modulus,
 }
 
 /// True on a processor this backend can run on.
-pub fn detected() -> bool {
+pub(crate) fn detected() -> bool {
     is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512ifma")
 }
 
 /// Eight pairs: the blocks of x0, then those of x1.
 #[derive(Clone)]
-pub struct Octet(Vec<Block>);
+pub(crate) struct Octet(Vec<Block>);
 
 impl Zeroize for Octet {
     fn zeroize(&mut self) {
@@ -54,7 +54,7 @@ impl Zeroize for Octet {
 }
 
 /// Sums of x0 y0, then of x0 y1 + x1 y0: 2n digits each.
-pub struct Sums(Vec<Block>);
+pub(crate) struct Sums(Vec<Block>);
 
 impl Zeroize for Sums {
     fn zeroize(&mut self) {

@@ -13,7 +13,7 @@ use zeroize::Zeroize;
 const DIGIT_MASK: i64 = (1 << DIGIT_BITS) - 1;
 
 /// Eight moduli and what their reduction needs.
-pub struct Modulus {
+pub(super) struct Modulus {
     /// M, lane by lane.
     m: Vec<Block>,
     /// -M^{-1} mod 2^52.
@@ -31,7 +31,7 @@ impl Drop for Modulus {
 }
 
 impl Modulus {
-    pub fn new(moduli: &[&[u64]], blocks: usize) -> Self {
+    pub(super) fn new(moduli: &[&[u64]], blocks: usize) -> Self {
         let n = blocks * BLOCK;
         let mut m_inv = [0; LANES];
         let (mut m_digits, mut d_digits) = (Vec::new(), Vec::new());
@@ -54,7 +54,7 @@ impl Modulus {
 
     /// x := x y R^{-1} modulo M², pairs.
     #[target_feature(enable = "avx512f,avx512ifma")]
-    pub fn mul(&self, x: &mut [Block], y: &[Block], sums: &mut [Block]) {
+    pub(super) fn mul(&self, x: &mut [Block], y: &[Block], sums: &mut [Block]) {
         let n = self.m.len();
         let (t0, t1) = sums.split_at_mut(2 * n);
         let (x0, x1) = x.split_at(n);
@@ -64,24 +64,27 @@ impl Modulus {
         mul_add(t0, x0, y0);
         mul_add(t1, x0, y1);
         mul_add(t1, x1, y0);
-        self.finish::<false>(t0, t1, x);
+        self.finish(t0, t1, x);
     }
 
     /// x := x² R^{-1} modulo M², pairs.
     #[target_feature(enable = "avx512f,avx512ifma")]
-    pub fn square(&self, x: &mut [Block], sums: &mut [Block]) {
+    pub(super) fn square(&self, x: &mut [Block], sums: &mut [Block]) {
         let n = self.m.len();
         let (t0, t1) = sums.split_at_mut(2 * n);
         let (x0, x1) = x.split_at(n);
         square_into(t0, x0);
         t1.fill(ZERO);
         mul_add(t1, x0, x1);
-        self.finish::<true>(t0, t1, x);
+        for t in t1.as_flattened_mut() {
+            *t = _mm512_add_epi64(*t, *t);
+        }
+        self.finish(t0, t1, x);
     }
 
     /// x := 2^e R modulo M for R in x, first components only; lane i has the exponent e_i of `bits` bits.
     #[target_feature(enable = "avx512f,avx512ifma")]
-    pub fn power_of_two(
+    pub(super) fn power_of_two(
         &self,
         x: &mut [Block],
         exponents: &[&[u64]],
@@ -110,25 +113,18 @@ impl Modulus {
         carry(&t[n..], x);
     }
 
-    /// From T0 = x0 y0 and T1 = x0 y1 + x1 y0 (for a square: half of T1) to the pair of the product.
+    /// From T0 = x0 y0 and T1 = x0 y1 + x1 y0 to the pair of the product.
     #[target_feature(enable = "avx512f,avx512ifma")]
-    fn finish<const SQUARE: bool>(&self, t0: &mut [Block], t1: &mut [Block], z: &mut [Block]) {
+    fn finish(&self, t0: &mut [Block], t1: &mut [Block], z: &mut [Block]) {
         let n = self.m.len();
         self.reduce(t0);
         // T1 - q = T1 + ~q + (1 - R)  (mod M)
         let mask = _mm512_set1_epi64(DIGIT_MASK);
         let qs = t0[..n].as_flattened().iter();
         let ds = self.one_minus_r.as_flattened().iter();
-        let (low, high) = t1.split_at_mut(n);
-        for ((t, q), d) in low.as_flattened_mut().iter_mut().zip(qs).zip(ds) {
-            let whole = if SQUARE { _mm512_add_epi64(*t, *t) } else { *t };
+        for ((t, q), d) in t1.as_flattened_mut().iter_mut().zip(qs).zip(ds) {
             let minus_q = _mm512_add_epi64(_mm512_andnot_si512(*q, mask), *d);
-            *t = _mm512_add_epi64(whole, minus_q);
-        }
-        if SQUARE {
-            for t in high.as_flattened_mut() {
-                *t = _mm512_add_epi64(*t, *t);
-            }
+            *t = _mm512_add_epi64(*t, minus_q);
         }
         self.reduce(t1);
         let (z0, z1) = z.split_at_mut(n);
@@ -139,11 +135,9 @@ impl Modulus {
     /// t := (t + q M) / R in t's upper half, carries not yet taken; the digits of q in its lower half.
     #[target_feature(enable = "avx512f,avx512ifma")]
     fn reduce(&self, t: &mut [Block]) {
-        let n = self.m.len();
-        let (m_low, m_high) = self.m.split_at(1);
-        for r in 0..n {
-            let q = self.reduce_block(&mut t[r..r + 2], &m_low[0]);
-            sweep(t[r + 1..r + n + 1].as_flattened_mut(), &q, m_high.as_flattened());
+        for r in 0..self.m.len() {
+            let q = self.reduce_block(&mut t[r..r + 2], &self.m[0]);
+            sweep(t[r + 1..].as_flattened_mut(), &q, self.m[1..].as_flattened());
             t[r] = q;
         }
     }
@@ -177,7 +171,7 @@ impl Modulus {
 
 /// x := x + y, component by component, carries taken.
 #[target_feature(enable = "avx512f,avx512ifma")]
-pub fn add(x: &mut [Block], y: &[Block]) {
+pub(super) fn add(x: &mut [Block], y: &[Block]) {
     let n = x.len() / 2;
     for (x, y) in x.chunks_exact_mut(n).zip(y.chunks_exact(n)) {
         let mut sum = x.to_vec();
@@ -265,7 +259,7 @@ fn sweep(t: &mut [__m512i], x: &Block, y: &[__m512i]) {
 }
 
 /// The window one digit further up. Spelled out, it is a renaming of registers; as a loop, a copy in memory.
-#[inline(always)]
+#[inline]
 const fn up([_, a, b, c, d, e, f, g, h, i, j]: [__m512i; BLOCK + 1]) -> [__m512i; BLOCK + 1] {
     [a, b, c, d, e, f, g, h, i, j, j]
 }

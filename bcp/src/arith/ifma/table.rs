@@ -16,7 +16,7 @@ fn indices(digits: &[u64]) -> __m512i {
 /// Lane i of `out` := lane i of `table[digits[i]]`: each entry is read whole and kept where its number is the
 /// lane's digit.
 #[target_feature(enable = "avx512f,avx512ifma")]
-pub fn select(table: &[Octet], digits: &[u64], out: &mut [Block]) {
+pub(super) fn select(table: &[Octet], digits: &[u64], out: &mut [Block]) {
     let index = indices(digits);
     let masks: Vec<__mmask8> = (0..table.len())
         .map(|e| _mm512_cmpeq_epi64_mask(index, _mm512_set1_epi64(e as i64)))
@@ -34,7 +34,7 @@ pub fn select(table: &[Octet], digits: &[u64], out: &mut [Block]) {
 }
 
 /// 2^TEETH entries with their digits side by side: for each digit one row of 2^TEETH numbers, eight a vector.
-pub fn transpose(entries: &[Vec<u64>]) -> Vec<__m512i> {
+pub(super) fn transpose(entries: &[Vec<u64>]) -> Vec<__m512i> {
     let digits = entries[0].len();
     let row = |d: usize| {
         entries
@@ -50,7 +50,7 @@ const ROW: usize = 16;
 /// Lane i of `out` := entry `digits[i]`. A permutation of two registers picks one of sixteen numbers for each
 /// lane; the upper three bits of the digit choose among eight such picks. Nothing but registers is indexed.
 #[target_feature(enable = "avx512f,avx512ifma")]
-pub fn look_up(table: &[__m512i], digits: &[u64], out: &mut [Block]) {
+pub(super) fn look_up(table: &[__m512i], digits: &[u64], out: &mut [Block]) {
     let index = indices(digits);
     let bit = |b: i64| _mm512_test_epi64_mask(index, _mm512_set1_epi64(b));
     let (k4, k5, k6) = (bit(16), bit(32), bit(64));

@@ -2,10 +2,11 @@
 
 use crate::arith::kernel::{Kernel, SPARE_BITS};
 use crate::arith::limbs::{self, add_scaled, negated_inverse};
+use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 /// Arithmetic modulo the square of one odd modulus.
-pub struct Portable {
+pub(crate) struct Portable {
     /// M.
     m: Vec<u64>,
     /// -M^{-1} mod 2^64.
@@ -100,7 +101,7 @@ impl Kernel for Portable {
     const BLOCKS: usize = 32;
 
     fn new(moduli: &[&[u64]]) -> Self {
-        let [m] = moduli else { panic!("one lane, one modulus") };
+        let m = moduli[0];
         let bits = limbs::bit_length(m);
         let n = limbs::limbs_for(bits + SPARE_BITS);
         let mut padded = m.to_vec();
@@ -179,7 +180,7 @@ impl Kernel for Portable {
             square_into(t, x);
             self.reduce(t);
             // Doubling where the bit is set: x stays below 4M.
-            let mask = limbs::bits_at(exponents[0], at, 1).wrapping_neg();
+            let mask = limbs::mask(limbs::bits_at(exponents[0], at, 1));
             let mut carry = 0;
             for (x, t) in x.iter_mut().zip(&t[n..]) {
                 let doubled = t & mask;
@@ -211,16 +212,9 @@ impl Kernel for Portable {
 fn scan<'a>(entries: impl Iterator<Item = &'a [u64]>, index: u64, out: &mut [u64]) {
     out.fill(0);
     for (e, entry) in entries.enumerate() {
-        let mask = equal_mask(e as u64, index);
+        let mask = limbs::mask((e as u64).ct_eq(&index).unwrap_u8().into());
         for (o, x) in out.iter_mut().zip(entry) {
             *o |= x & mask;
         }
     }
-}
-
-/// All ones if a = b, else zero; opaque to the optimiser, which might otherwise make a branch of it.
-fn equal_mask(a: u64, b: u64) -> u64 {
-    let d = a ^ b;
-    let differs = (d | d.wrapping_neg()) >> 63;
-    std::hint::black_box(differs.wrapping_sub(1))
 }
