@@ -118,7 +118,7 @@ impl fmt::Debug for PublicKey {
     }
 }
 
-/// A public key read from bytes: a unit below N², but nobody has shown that its owner knows the secret.
+/// A public key read from bytes: a unit below N² and not 1 modulo N, but nobody has shown that its owner knows the secret.
 #[derive(Clone, Debug)]
 pub struct UnprovedKey(PublicKey);
 
@@ -130,6 +130,9 @@ impl UnprovedKey {
         check_params(params, &mut reader)?;
         let h = reader.public(2 * params.bits())?;
         params.check_residues([&h].into_iter()).map_err(|index| Error::NotAResidue { index })?;
+        if !params.hides(&h) {
+            return Err(Error::NotAResidue { index: 0 });
+        }
         Ok(Self(PublicKey::new(params, h)))
     }
 

@@ -66,7 +66,8 @@ impl MasterKey {
     /// Takes p and q after checking everything that can be wrong with them: N = pq, p ≠ q, p, q, p', q' prime, gcd(N, p'q') = 1,
     /// and that g generates G with g^{p'q'} = 1 + kN, gcd(k, N) = 1.
     pub fn new(params: &PublicParams, p: &BigUint, q: &BigUint) -> Result<Self> {
-        Self::from_limbs(params, &p.to_u64_digits(), &q.to_u64_digits())
+        let [p, q] = [p, q].map(|x| Zeroizing::new(x.to_u64_digits()));
+        Self::from_limbs(params, &p, &q)
     }
 
     pub(crate) fn from_limbs(params: &PublicParams, p: &[u64], q: &[u64]) -> Result<Self> {
@@ -129,8 +130,11 @@ impl MasterKey {
         // x(g) is not zero modulo p and q iff gcd(k, N) = 1; g is not 1 modulo p and q, and p', q' are prime, so its order there is p', q'.
         let unfit = || Error::Params(ParamsFault::Generator);
         let [x] = key.logs(&[params.g()]).map_err(|_| unfit())?.try_into().map_err(|_| unfit())?;
-        let trivial = |p: &SecretLimbs| params.g() % limbs::to_public(p) == BigUint::from(1u8);
-        if x.iter().any(|x| x.iter().all(|l| *l == 0)) || key.primes.iter().any(trivial) {
+        let g = params.residue(params.g());
+        let residues = key.ring.mul_many(&[(&g, &[1]), (&g, &[1])]);
+        if x.iter().any(|x| x.iter().all(|l| *l == 0))
+            || residues.iter().any(|g| g.is_one_mod_m().into())
+        {
             return Err(unfit());
         }
         key.one_over_log_g = invert_mods(&*key.ring, &x, &key.primes);

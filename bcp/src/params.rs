@@ -275,6 +275,11 @@ impl PublicParams {
         Err(residues.into_iter().position(|x| !acceptable(x)).unwrap_or(0))
     }
 
+    /// h = 1 + jN would hide nothing: with h = 1, B is 1 + mN.
+    pub(crate) fn hides(&self, h: &BigUint) -> bool {
+        !(h % self.n()).is_one()
+    }
+
     fn is_unit(&self, x: &BigUint) -> bool {
         !x.is_zero() && x.gcd(self.n()).is_one()
     }

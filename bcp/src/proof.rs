@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! owner     k random of |N²| + 128 + 128 bits,  t = g^k
-//!           e = H(parameters, study, owner, y, t)   128 bits
+//!           e = H(parameters, study, owner, y, t)   the first 16 bytes of SHA-256, a big-endian number
 //!           s = k + e a over the integers           publishes (y, t, s)
 //! verifier  g^s = t y^e,  and the key in use is h = y²
 //! ```
@@ -102,8 +102,9 @@ fn challenge(
     let residues = Writer::new(Kind::ClaimedKey, params.size());
     hash.update(residues.public(y, 2 * params.bits()).public(t, 2 * params.bits()).finish());
     let digest: [u8; 32] = hash.finalize().into();
-    let limbs = digest[..CHALLENGE_BITS / 8].as_chunks::<8>().0;
-    Zeroizing::new(limbs.iter().map(|bytes| u64::from_be_bytes(*bytes)).collect())
+    // The first 16 bytes as one big-endian number.
+    let limbs = digest[..CHALLENGE_BITS / 8].as_chunks::<8>().0.iter().rev();
+    Zeroizing::new(limbs.map(|bytes| u64::from_be_bytes(*bytes)).collect())
 }
 
 impl ClaimedKey {
@@ -119,7 +120,11 @@ impl ClaimedKey {
         if g_to_s != &self.t * y_to_e % params.n_squared() {
             return Err(Error::BadProof);
         }
-        Ok(PublicKey::new(params, &self.y * &self.y % params.n_squared()))
+        let h = &self.y * &self.y % params.n_squared();
+        if !params.hides(&h) {
+            return Err(Error::BadProof);
+        }
+        Ok(PublicKey::new(params, h))
     }
 
     /// The encoding: parameters' id, y, t, s.

@@ -45,17 +45,21 @@ fn main() -> ExitCode {
         }
         return ExitCode::SUCCESS;
     }
-    let wanted = |bench: &&Bench| args.names.iter().any(|name| covers(name, bench.name));
-    if let Some(unknown) =
-        args.names.iter().find(|name| !benches.iter().any(|b| covers(name, b.name)))
-    {
-        eprintln!("dyad-bench: there is no figure `{unknown}`; `dyad-bench --list` shows them all");
-        return ExitCode::FAILURE;
+    let mut wanted = Vec::new();
+    for name in &args.names {
+        let meant = meant_by(name, benches);
+        if meant.is_empty() {
+            eprintln!(
+                "dyad-bench: there is no figure `{name}`; `dyad-bench --list` shows them all"
+            );
+            return ExitCode::FAILURE;
+        }
+        wanted.extend(meant);
     }
     if !args.json {
         println!("{}", Figure::heading());
     }
-    for bench in benches.iter().filter(wanted) {
+    for bench in wanted {
         eprintln!("measuring {} ...", bench.name);
         let mut show = |figure: Figure| {
             println!("{}", if args.json { figure.to_json() } else { figure.to_string() });
@@ -68,9 +72,14 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Does `name` mean this benchmark: its whole name, or a beginning that ends at a dot?
-fn covers(name: &str, bench: &str) -> bool {
-    bench.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+/// The benchmark of this name, or else all whose names begin with it and a dot.
+fn meant_by<'a>(name: &str, benches: &'a [Bench]) -> Vec<&'a Bench> {
+    let begins =
+        |bench: &&Bench| bench.name.strip_prefix(name).is_some_and(|rest| rest.starts_with('.'));
+    match benches.iter().find(|bench| bench.name == name) {
+        Some(bench) => vec![bench],
+        None => benches.iter().filter(begins).collect(),
+    }
 }
 
 #[cfg(test)]
@@ -78,10 +87,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_cover_whole_parts_only() {
-        assert!(covers("bcp", "bcp.modexp.portable"));
-        assert!(covers("bcp.modexp", "bcp.modexp.portable"));
-        assert!(!covers("bcp.mod", "bcp.modexp"));
-        assert!(!covers("bcp.modexp.portable", "bcp.modexp"));
+    fn a_name_means_itself_or_all_below_it() {
+        let names = |name| meant_by(name, bcp::BENCHES).iter().map(|b| b.name).collect::<Vec<_>>();
+        assert_eq!(names("bcp.modexp"), ["bcp.modexp"]);
+        assert_eq!(names("bcp.decrypt"), ["bcp.decrypt.user", "bcp.decrypt.master"]);
+        assert_eq!(names("bcp").len(), bcp::BENCHES.len());
+        assert!(names("bcp.mod").is_empty() && names("").is_empty());
     }
 }

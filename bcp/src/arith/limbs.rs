@@ -181,8 +181,8 @@ pub(crate) fn power_of_two(m: &[u64], bits: usize, exponent: usize) -> SecretLim
 }
 
 /// `(1 - 2^exponent) mod m`, in `[1, m]`.
-pub(crate) fn one_minus_power(m: &[u64], bits: usize, exponent: usize) -> Vec<u64> {
-    let mut d = m.to_vec();
+pub(crate) fn one_minus_power(m: &[u64], bits: usize, exponent: usize) -> SecretLimbs {
+    let mut d = Zeroizing::new(m.to_vec());
     add_assign(&mut d, &[1]);
     sub_assign(&mut d, &power_of_two(m, bits, exponent));
     d

@@ -164,6 +164,15 @@ impl<K: Kernel> RingOf<K> {
     }
 }
 
+// A modulus may be a secret prime, and these constants give it away.
+impl<K: Kernel> Drop for Group<K> {
+    fn drop(&mut self) {
+        self.one.zeroize();
+        self.r2.zeroize();
+        self.shift.zeroize();
+    }
+}
+
 impl<K: Kernel> Group<K> {
     fn new(moduli: &[&[u64]]) -> Self {
         let kernel = K::new(moduli);
@@ -269,7 +278,7 @@ fn power_of_two_pair(m: &[u64], exponent: usize) -> (SecretLimbs, SecretLimbs) {
 
 /// 2^e R, from R: square and double, e public.
 fn two_to<K: Kernel>(kernel: &K, one: &K::Value, e: usize, scratch: &mut K::Scratch) -> K::Value {
-    let mut two = one.clone();
+    let mut two = Zeroizing::new(one.clone());
     kernel.add(&mut two, one);
     let mut x = one.clone();
     for bit in (0..usize::BITS - e.leading_zeros()).rev() {

@@ -1,5 +1,5 @@
 //! Fixed parameters for tests, and small helpers.
-#![allow(dead_code)] // each test file uses some
+#![allow(dead_code, unreachable_pub)] // each test file uses some
 
 use dyad_bcp::{Backend, KeySize, MasterKey, Plaintext, PublicParams};
 use num_bigint::BigUint;

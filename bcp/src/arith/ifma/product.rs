@@ -2,13 +2,13 @@
 
 use super::digits::{self, ZERO};
 use super::{BLOCK, Block, DIGIT_BITS, LANES};
-use crate::arith::limbs;
+use crate::arith::limbs::{self, SecretLimbs};
 use core::arch::x86_64::{
     __m512i, _mm512_add_epi64, _mm512_and_si512, _mm512_andnot_si512, _mm512_madd52hi_epu64,
     _mm512_madd52lo_epu64, _mm512_mask_add_epi64, _mm512_set1_epi64, _mm512_setzero_si512,
     _mm512_srli_epi64,
 };
-use zeroize::Zeroize;
+use zeroize::{Zeroize, Zeroizing};
 
 const DIGIT_MASK: i64 = (1 << DIGIT_BITS) - 1;
 
@@ -36,18 +36,19 @@ impl Modulus {
         let mut m_inv = [0; LANES];
         let (mut m_digits, mut d_digits) = (Vec::new(), Vec::new());
         for (lane, m) in moduli.iter().enumerate() {
-            let mut padded = m.to_vec();
+            let mut padded = Zeroizing::new(m.to_vec());
             padded.push(0);
             let d = limbs::one_minus_power(&padded, limbs::bit_length(m), n * DIGIT_BITS);
-            let (mut m_lane, mut d_lane) = (vec![0; n], vec![0; n]);
+            let mut m_lane = Zeroizing::new(vec![0; n]);
+            let mut d_lane = m_lane.clone();
             digits::split(m, &mut m_lane);
             digits::split(&d, &mut d_lane);
             m_inv[lane] = limbs::negated_inverse(m[0]) & DIGIT_MASK as u64;
             m_digits.push(m_lane);
             d_digits.push(d_lane);
         }
-        let gather = |lanes: &[Vec<u64>]| {
-            digits::gather(&lanes.iter().map(Vec::as_slice).collect::<Vec<_>>(), blocks)
+        let gather = |lanes: &[SecretLimbs]| {
+            digits::gather(&lanes.iter().map(|lane| lane.as_slice()).collect::<Vec<_>>(), blocks)
         };
         Self { m: gather(&m_digits), m_inv: digits::lanes(m_inv), one_minus_r: gather(&d_digits) }
     }

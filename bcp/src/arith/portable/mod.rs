@@ -1,24 +1,23 @@
 //! The backend for every machine: 64-bit limbs, one residue at a time, no branch and no index on data.
 
 use crate::arith::kernel::{Kernel, SPARE_BITS};
-use crate::arith::limbs::{self, add_scaled, negated_inverse};
+use crate::arith::limbs::{self, SecretLimbs, add_scaled, negated_inverse};
 use subtle::ConstantTimeEq;
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 /// Arithmetic modulo the square of one odd modulus.
 pub(crate) struct Portable {
     /// M.
-    m: Vec<u64>,
+    m: SecretLimbs,
     /// -M^{-1} mod 2^64.
     m_inv: u64,
     /// (1 - R) mod M: turns the complement of q into -q.
-    one_minus_r: Vec<u64>,
+    one_minus_r: SecretLimbs,
 }
 
 impl Drop for Portable {
     fn drop(&mut self) {
-        zeroize::Zeroize::zeroize(&mut self.m);
-        zeroize::Zeroize::zeroize(&mut self.one_minus_r);
+        self.m_inv.zeroize();
     }
 }
 
@@ -104,7 +103,7 @@ impl Kernel for Portable {
         let m = moduli[0];
         let bits = limbs::bit_length(m);
         let n = limbs::limbs_for(bits + SPARE_BITS);
-        let mut padded = m.to_vec();
+        let mut padded = Zeroizing::new(m.to_vec());
         padded.resize(n, 0);
         let one_minus_r = limbs::one_minus_power(&padded, bits, n * limbs::LIMB_BITS);
         Self { m_inv: negated_inverse(padded[0]), m: padded, one_minus_r }

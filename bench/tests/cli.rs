@@ -1,0 +1,59 @@
+//! The command as a user meets it.
+
+use std::process::{Command, Output};
+
+fn dyad_bench(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_dyad-bench")).args(arguments).output().expect("it starts")
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).expect("text")
+}
+
+#[test]
+fn the_list_names_every_figure_once() {
+    let output = dyad_bench(&["--list"]);
+    assert!(output.status.success());
+    let text = stdout(&output);
+    let names: Vec<&str> = text.lines().filter_map(|line| line.split_whitespace().next()).collect();
+    let mut once = names.clone();
+    once.sort_unstable();
+    once.dedup();
+    assert_eq!(names.len(), once.len());
+    for name in [
+        "bcp.modexp",
+        "bcp.modexp.portable",
+        "bcp.encrypt",
+        "bcp.decrypt.user",
+        "bcp.decrypt.master",
+        "bcp.partial",
+        "bcp.paragen",
+    ] {
+        assert!(names.contains(&name), "{name} is missing");
+    }
+}
+
+#[test]
+fn an_unknown_name_is_refused_and_says_where_to_look() {
+    let output = dyad_bench(&["bcp.modexp", "bcp.nothing"]);
+    assert!(!output.status.success());
+    assert!(stdout(&output).is_empty());
+    let message = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(message.contains("`bcp.nothing`") && message.contains("--list"), "{message}");
+}
+
+#[test]
+fn json_lines_stand_alone_on_standard_output() {
+    let output = dyad_bench(&["bcp.encrypt", "--json"]);
+    assert!(output.status.success());
+    let text = stdout(&output);
+    assert_eq!(text.lines().count(), 2, "one line per size: {text}");
+    for line in text.lines() {
+        let figure: serde_json::Value = serde_json::from_str(line).expect("an object");
+        assert_eq!(figure["bench"], "bcp.encrypt");
+        assert!(figure["params"].is_string() && figure["unit"].is_string(), "{line}");
+        assert!(figure["baseline"].as_str().is_some_and(|b| b.starts_with("num-bigint")), "{line}");
+        let positive = |key: &str| figure[key].as_f64().is_some_and(|x| x > 0.0);
+        assert!(positive("value") && positive("ratio"), "{line}");
+    }
+}
