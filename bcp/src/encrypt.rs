@@ -5,7 +5,7 @@
 //! ```
 //!
 //! Who learns what: whoever holds pk learns nothing of m; equal plaintexts give unlike ciphertexts. Two ciphertexts with one r
-//! would give m - m' away (`tests/attacks.rs`), so r is drawn here, for every plaintext anew, and no caller can pass one in.
+//! would give m - m' away (`tests/attacks/`), so r is drawn here, for every plaintext anew, and no caller can pass one in.
 //!
 //! g and h are fixed: both powers come from combs, and the factor 1 + mN costs nothing, being the pair (1, m) by which the result
 //! is multiplied on its way out of Montgomery form.

@@ -18,7 +18,7 @@
 //! ciphertext.
 //!
 //! That h, A and B lie in G is checked with exponents p' and q', on the way. Without the check a handful of chosen ciphertexts
-//! factors N, and with p - 1 in place of p' there is no check, for by Fermat every unit passes (`tests/attacks.rs`).
+//! factors N, and with p - 1 in place of p' there is no check, for by Fermat every unit passes (`tests/attacks/`).
 
 use crate::arith::limbs::{self, SecretLimbs, limbs_for};
 use crate::arith::probable::strong_test;

@@ -1,7 +1,7 @@
 //! Public parameters: N and g, and nothing else.
 //!
 //! The paper publishes k with g^{p'q'} = 1 + kN as well. That factors N with one query to a master decryption (see
-//! `tests/attacks.rs`), so k stays with the master key.
+//! `tests/attacks/`), so k stays with the master key.
 
 use crate::arith::limbs::{self, SecretLimbs};
 use crate::arith::ring::{FixedBase, SquareRing, square_ring};
