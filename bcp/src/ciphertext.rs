@@ -99,11 +99,9 @@ impl Head {
 
     /// Reads the encoding of [`Head::to_bytes`] and checks that A is a unit below N².
     pub fn from_bytes(params: &PublicParams, bytes: &[u8]) -> Result<Self> {
-        let mut reader =
-            Reader::new(Kind::Head, bytes, |size| 32 + codec::bytes_for(2 * size.bits()))?;
-        if reader.size() != params.size() {
-            return Err(reader.out_of_range());
-        }
+        let mut reader = Reader::of_size(Kind::Head, params.size(), bytes, |size| {
+            32 + codec::bytes_for(2 * size.bits())
+        })?;
         let key = KeyId(reader.array()?);
         let a = reader.public(2 * params.bits())?;
         params.check_residues([&a].into_iter()).map_err(|index| Error::NotAResidue { index })?;
@@ -120,12 +118,9 @@ impl RawCiphertext {
 
     /// Reads the encoding of [`Ciphertext::to_bytes`]. Only its form is checked.
     pub fn from_bytes(params: &PublicParams, bytes: &[u8]) -> Result<Self> {
-        let mut reader = Reader::new(Kind::Ciphertext, bytes, |size| {
+        let mut reader = Reader::of_size(Kind::Ciphertext, params.size(), bytes, |size| {
             32 + 2 * codec::bytes_for(2 * size.bits())
         })?;
-        if reader.size() != params.size() {
-            return Err(reader.out_of_range());
-        }
         let key = KeyId(reader.array()?);
         let bits = 2 * params.bits();
         Ok(Self { key, a: reader.public(bits)?, b: reader.public(bits)? })

@@ -116,6 +116,21 @@ impl<'a> Reader<'a> {
         Ok(Self { kind, size, rest })
     }
 
+    /// As [`Reader::new`], for what belongs to parameters in use: its size must be theirs.
+    pub(crate) fn of_size(
+        kind: Kind,
+        size: KeySize,
+        bytes: &'a [u8],
+        body_len: impl Fn(KeySize) -> usize,
+    ) -> Result<Self> {
+        let reader = Self::new(kind, bytes, body_len)?;
+        if reader.size == size {
+            return Ok(reader);
+        }
+        let fault = EncodingFault::Size(reader.size.bits() as u16);
+        Err(Error::Encoding { what: kind.name(), fault })
+    }
+
     pub(crate) fn size(&self) -> KeySize {
         self.size
     }

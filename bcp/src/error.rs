@@ -135,8 +135,8 @@ pub enum EncodingFault {
         /// Version of the bytes.
         found: u8,
     },
-    /// A key size that is not allowed.
-    #[error("modulus of {0} bits is not allowed")]
+    /// A key size that is not allowed, or not that of the parameters in use.
+    #[error("a modulus of {0} bits is not allowed here")]
     Size(u16),
     /// A number that is not below its bound.
     #[error("a number is outside its range")]

@@ -125,8 +125,9 @@ pub struct UnprovedKey(PublicKey);
 impl UnprovedKey {
     /// Reads the encoding of [`PublicKey::to_bytes`].
     pub fn from_bytes(params: &PublicParams, bytes: &[u8]) -> Result<Self> {
-        let mut reader =
-            Reader::new(Kind::PublicKey, bytes, |size| 32 + codec::bytes_for(2 * size.bits()))?;
+        let mut reader = Reader::of_size(Kind::PublicKey, params.size(), bytes, |size| {
+            32 + codec::bytes_for(2 * size.bits())
+        })?;
         check_params(params, &mut reader)?;
         let h = reader.public(2 * params.bits())?;
         params.check_residues([&h].into_iter()).map_err(|index| Error::NotAResidue { index })?;
@@ -243,7 +244,7 @@ impl SecretKey {
     /// Reads the encoding of [`SecretKey::to_bytes`].
     pub fn from_bytes(params: &PublicParams, bytes: &[u8]) -> Result<Self> {
         let body = |size: KeySize| 33 + codec::bytes_for(2 * size.bits());
-        let mut reader = Reader::new(Kind::SecretKey, bytes, body)?;
+        let mut reader = Reader::of_size(Kind::SecretKey, params.size(), bytes, body)?;
         check_params(params, &mut reader)?;
         let [local] = reader.array()?;
         let sk = reader.secret(2 * params.bits())?;

@@ -84,7 +84,8 @@ impl MasterKey {
         });
         // Half the bits each; toy moduli need not be so even.
         let smallest = if params.size().is_secure() { bits } else { bits - 1 };
-        let of_size = |x: &SecretLimbs| limbs::bit_length(x) >= smallest && x[0] & 3 == 3;
+        let of_size =
+            |x: &SecretLimbs| (smallest..=bits).contains(&limbs::bit_length(x)) && x[0] & 3 == 3;
         let mut product = limbs::mul(&primes[0], &primes[1]);
         let room = params.len().max(product.len());
         product.resize(room, 0);
@@ -284,7 +285,7 @@ impl MasterKey {
 
     /// Reads the encoding of [`MasterKey::to_bytes`] and makes all checks of [`MasterKey::new`].
     pub fn from_bytes(params: &PublicParams, bytes: &[u8]) -> Result<Self> {
-        let mut reader = Reader::new(Kind::MasterKey, bytes, |size| {
+        let mut reader = Reader::of_size(Kind::MasterKey, params.size(), bytes, |size| {
             32 + 2 * codec::bytes_for(size.bits().div_ceil(2))
         })?;
         check_params(params, &mut reader)?;

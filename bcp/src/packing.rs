@@ -202,11 +202,12 @@ impl Slot {
         self.0[0]
     }
 
-    /// The sum; [`SlotLayout::pack`] refuses it if it outgrows its slot.
+    /// The sum; [`SlotLayout::pack`] refuses it if it outgrows its slot. Sums stop at 2^256 - 1, which no slot holds.
     #[must_use]
     pub fn plus(&self, other: &Self) -> Self {
         let mut sum = self.clone();
-        limbs::add_assign(&mut sum.0, &other.0);
+        let stop = limbs::mask(limbs::add_assign(&mut sum.0, &other.0));
+        sum.0.iter_mut().for_each(|limb| *limb |= stop);
         sum
     }
 

@@ -142,7 +142,7 @@ impl ClaimedKey {
 
     /// Reads the encoding of [`ClaimedKey::to_bytes`]. Nothing is checked but its form.
     pub fn from_bytes(params: &PublicParams, bytes: &[u8]) -> Result<Self> {
-        let mut reader = Reader::new(Kind::ClaimedKey, bytes, |size| {
+        let mut reader = Reader::of_size(Kind::ClaimedKey, params.size(), bytes, |size| {
             32 + 2 * codec::bytes_for(2 * size.bits())
                 + codec::bytes_for(response_bits(size.bits()))
         })?;

@@ -145,11 +145,9 @@ impl Partial {
 
     /// Reads the encoding of [`Partial::to_bytes`] and checks that A and P are units below N².
     pub fn from_bytes(params: &PublicParams, bytes: &[u8]) -> Result<Self> {
-        let mut reader =
-            Reader::new(Kind::Partial, bytes, |size| 64 + 2 * codec::bytes_for(2 * size.bits()))?;
-        if reader.size() != params.size() {
-            return Err(reader.out_of_range());
-        }
+        let mut reader = Reader::of_size(Kind::Partial, params.size(), bytes, |size| {
+            64 + 2 * codec::bytes_for(2 * size.bits())
+        })?;
         let (member, key) = (KeyId(reader.array()?), KeyId(reader.array()?));
         let a = reader.public(2 * params.bits())?;
         let value = reader.secret(2 * params.bits())?;
@@ -175,6 +173,10 @@ impl SecretKey {
         }
         unified.key.check_ids(heads.iter().map(|h| h.key))?;
         let params = self.params();
+        // A head may have been read with the parameters of another study.
+        params
+            .check_residues(heads.iter().map(|h| &h.a))
+            .map_err(|index| Error::NotAResidue { index })?;
         let a: Vec<_> = heads.iter().map(|h| params.residue(&h.a)).collect();
         let bases: Vec<&[u64]> = a.iter().map(Vec::as_slice).collect();
         let powers = params.ring().pow_many(&bases, &[self.exponent()], 2 * params.bits());

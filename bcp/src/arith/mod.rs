@@ -6,15 +6,18 @@
 //! - [`ring`]: batches over a backend; [`window`] and [`comb`] raise them to powers
 //! - [`probable`]: batched tests for primality
 
-pub mod comb;
+pub(crate) mod comb;
 #[cfg(target_arch = "x86_64")]
-pub mod ifma;
-pub mod kernel;
-pub mod limbs;
-pub mod portable;
-pub mod probable;
-pub mod ring;
-pub mod window;
+pub(crate) mod ifma;
+pub(crate) mod kernel;
+pub(crate) mod limbs;
+pub(crate) mod portable;
+pub(crate) mod probable;
+pub(crate) mod ring;
+pub(crate) mod window;
+
+#[cfg(test)]
+mod tests;
 
 /// Which code does the arithmetic. All give the same numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -106,15 +106,34 @@ fn a_proof_under_other_parameters_is_refused_whatever_it_says() {
 }
 
 #[test]
+fn a_proof_for_a_key_that_hides_nothing_is_refused() {
+    // With y = 1 and t = g^k, s = k answers every challenge; with y = -1 every other one.
+    let w = world();
+    let claim = |y: &BigUint, k: u64| {
+        let mut bytes = tampered(&w, Y, y).expect("its form").to_bytes();
+        bytes[T..S].copy_from_slice(&padded(&w.params.g().modpow(&big(k), w.n_squared()), 16));
+        bytes[S..].copy_from_slice(&padded(&big(k), 49));
+        ClaimedKey::from_bytes(&w.params, &bytes).expect("its form")
+    };
+    for k in 1..20 {
+        for y in [big(1), w.minus(&big(1))] {
+            assert_eq!(refused(claim(&y, k).verify(&STUDY)), Error::BadProof, "{y}");
+        }
+    }
+}
+
+#[test]
 fn an_issued_key_has_no_proof() {
     let (keys, _) = world().master.issue(2).expect("two keys");
     assert!(keys.iter().all(|key| about_members(key.prove(&STUDY))));
 }
 
 #[test]
-fn public_keys_that_are_no_units_below_n_squared_are_refused() {
+fn public_keys_that_are_no_units_below_n_squared_or_hide_nothing_are_refused() {
     let w = world();
-    for h in w.no_residues().iter().filter(|h| h.bits() <= 128) {
+    // With h = 1 modulo N, B is the plaintext but for a number that does not depend on it.
+    let one_mod_n = [big(1), w.n() + 1u8, w.n_squared() - w.n() + 1u8];
+    for h in w.no_residues().iter().filter(|h| h.bits() <= 128).chain(&one_mod_n) {
         let error = refused(super::unproved(&w.params, h));
         assert_eq!(error, Error::NotAResidue { index: 0 }, "{h}");
     }

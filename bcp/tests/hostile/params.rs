@@ -98,7 +98,8 @@ fn the_master_key_refuses_the_generators_that_only_the_factors_show() {
     let unfit = [
         w.minus(g),
         w.with_symbols(false, false),
-        // Of order p'q', N p', N q', N p'q' / p: without a logarithm, trivial on one side, half a logarithm.
+        // Of order p'q', N p', N q', N p'q' / p: without a logarithm, trivial on one side or the
+        // other, without half of its logarithm.
         power(w.n()),
         power(&(&f.q >> 1u8)),
         power(&(&f.p >> 1u8)),

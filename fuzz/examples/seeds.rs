@@ -1,0 +1,44 @@
+//! Writes the seeds of `fuzz/corpus`: `cargo run --example seeds`, after a change of an encoding.
+
+use dyad_bcp::Plaintext;
+use dyad_bcp::packing::{Slot, SlotLayout};
+use dyad_fuzz::{CONTEXT, WORLD};
+use std::path::Path;
+
+fn main() {
+    let w = &*WORLD;
+    let m = Plaintext::from_u64(&w.params, 1234);
+    let c = w.unified.key().encrypt(&m).expect("a ciphertext");
+    let partial = w.owner.partial_many(&w.unified, &[c.head()]).expect("a member").remove(0);
+    let (issued, _) = w.master.issue(1).expect("a key");
+
+    let write = |target: &str, name: &str, bytes: &[u8]| {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(target);
+        std::fs::create_dir_all(&folder).expect("a folder");
+        std::fs::write(folder.join(name), bytes).expect("a seed");
+    };
+    write("public_params", "valid", &w.params.to_bytes());
+    write("claimed_key", "valid", &w.owner.prove(&CONTEXT).expect("a proof").to_bytes());
+    write("unproved_key", "valid", &w.owner.public().to_bytes());
+    write("raw_ciphertext", "valid", &c.to_bytes(&w.params));
+    write("head", "valid", &c.head().to_bytes(&w.params));
+    write("partial", "valid", &partial.to_bytes(&w.params));
+    write("secret_key", "local", &w.owner.to_bytes());
+    write("secret_key", "issued", &issued[0].to_bytes());
+    write("master_key", "valid", &w.master.to_bytes());
+    write("slots", "none", &[8, 80, 0]);
+    write("slots", "five", &slots());
+}
+
+/// Five values in slots of 90 bits, two to a plaintext.
+fn slots() -> Vec<u8> {
+    let layout = SlotLayout::new(&WORLD.larger, 8, 80).expect("a layout");
+    let values: Vec<Slot> = (1..=5).map(|x| Slot::from_u64(x * 0x1122_3344_5566_7788)).collect();
+    let mut bytes = vec![8, 80, 5];
+    for m in layout.pack(&values).expect("they fit") {
+        let digits = m.to_biguint().to_bytes_be();
+        bytes.extend(vec![0; 32 - digits.len()]);
+        bytes.extend(digits);
+    }
+    bytes
+}
