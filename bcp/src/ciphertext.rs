@@ -7,9 +7,10 @@
 //! (A, B) Enc(0)            decrypts to m, and nobody can tell where it comes from
 //! ```
 //!
-//! Anybody who holds pk can do all of this: ciphertexts are malleable by design. A sum shows whoever opens it nothing but the sum; but the
-//! randomness of sums, multiples and shifts is known to whoever knows that of their parts, so a ciphertext that leaves a party
-//! which must hide its operands is re-randomised first.
+//! Anybody who holds pk can do all of this: ciphertexts are malleable by design. A sum shows
+//! whoever opens it nothing but the sum; but the randomness of sums, multiples and shifts is known
+//! to whoever knows that of their parts, so a ciphertext that leaves a party which must hide its
+//! operands is re-randomised first.
 
 use crate::arith::limbs;
 use crate::codec::{self, Kind, Reader, Writer};
@@ -128,7 +129,8 @@ impl RawCiphertext {
 }
 
 impl PublicKey {
-    /// Admits what was sent: each under this key, 0 < A, B < N², both units. One bad item refuses the batch and is named.
+    /// Admits what was sent: each under this key, 0 < A, B < N², both units. One bad item refuses
+    /// the batch and is named.
     pub fn admit_many(&self, raw: Vec<RawCiphertext>) -> Result<Vec<Ciphertext>> {
         self.check_ids(raw.iter().map(|c| c.key))?;
         let residues = raw.iter().flat_map(|c| [&c.a, &c.b]);
@@ -192,7 +194,8 @@ impl PublicKey {
         self.scale_many_bounded(x, c, self.params().bits())
     }
 
-    /// c m for each pair with every c below 2^bits: the time depends on `bits`, which is public, and on nothing else.
+    /// c m for each pair with every c below 2^bits: the time depends on `bits`, which is public,
+    /// and on nothing else.
     pub fn scale_many_bounded(
         &self,
         x: &[Ciphertext],
@@ -296,7 +299,8 @@ pub(crate) fn same_length(expected: usize, found: usize) -> Result<()> {
     if expected == found { Ok(()) } else { Err(Error::Length { expected, found }) }
 }
 
-/// The inverses of public numbers modulo a public modulus, or nothing if one has none: one inversion and three products each.
+/// The inverses of public numbers modulo a public modulus, or nothing if one has none: one
+/// inversion and three products each.
 pub(crate) fn invert_many_vartime(values: &[BigUint], modulus: &BigUint) -> Option<Vec<BigUint>> {
     let mut prefix = Vec::with_capacity(values.len());
     let mut product = BigUint::one();

@@ -1,8 +1,9 @@
 //! Fixed-length, versioned encodings.
 //!
-//! Every encoding is `kind (1 byte), version (1 byte), bits of N (2 bytes), body`; numbers are big-endian in as many bytes as
-//! their bound needs, and the length of the whole follows from kind and size. A decoder refuses any other length: there are
-//! no trailing bytes and no second way to write the same thing.
+//! Every encoding is `kind (1 byte), version (1 byte), bits of N (2 bytes), body`; numbers are
+//! big-endian in as many bytes as their bound needs, and the length of the whole follows from kind
+//! and size. A decoder refuses any other length: there are no trailing bytes and no second way to
+//! write the same thing.
 
 use crate::arith::limbs::{self, SecretLimbs};
 use crate::{EncodingFault, Error, KeySize, Result};

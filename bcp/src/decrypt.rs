@@ -1,10 +1,11 @@
 //! Decryption by the owner.
 //!
 //! ```text
-//! uDec     m = L(B A^{-sk} mod N²),   L(u) = (u - 1) / N,   and nothing if B A^{-sk} is not 1 modulo N
+//! uDec     m = L(B A^{-sk} mod N²),  L(u) = (u - 1) / N,  and nothing unless B A^{-sk} = 1 mod N
 //! ```
 //!
-//! (The paper leaves the division by N out.) With X = A^sk = x0 + x1 N and B = b0 + b1 N, B = X (1 + mN) says
+//! (The paper leaves the division by N out.) With X = A^sk = x0 + x1 N and B = b0 + b1 N, B = X (1
+//! + mN) says
 //!
 //! ```text
 //! b0 = x0    and    m = (b1 - x1) / b0 mod N
@@ -12,8 +13,9 @@
 //!
 //! so the only inverse is that of the public b0, modulo N, one for a whole batch.
 //!
-//! Who learns what: the owner learns m. Whether a ciphertext decrypted at all is one bit of an owner's secret key to whoever
-//! chose it, so all failures look alike, and an owner does not decrypt for strangers.
+//! Who learns what: the owner learns m. Whether a ciphertext decrypted at all is one bit of an
+//! owner's secret key to whoever chose it, so all failures look alike, and an owner does not
+//! decrypt for strangers.
 
 use crate::arith::limbs::{self, SecretLimbs};
 use crate::ciphertext::{Ciphertext, invert_many_vartime, one};

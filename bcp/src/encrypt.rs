@@ -4,11 +4,12 @@
 //! Enc(m)   r random in [1, N²/2),  A = g^r,  B = h^r (1 + mN)      mod N²,  m in Z_N
 //! ```
 //!
-//! Who learns what: whoever holds pk learns nothing of m; equal plaintexts give unlike ciphertexts. Two ciphertexts with one r
-//! would give m - m' away (`tests/attacks/`), so r is drawn here, for every plaintext anew, and no caller can pass one in.
+//! Who learns what: whoever holds pk learns nothing of m; equal plaintexts give unlike ciphertexts.
+//! Two ciphertexts with one r would give m - m' away (`tests/attacks/`), so r is drawn here, for
+//! every plaintext anew, and no caller can pass one in.
 //!
-//! g and h are fixed: both powers come from combs, and the factor 1 + mN costs nothing, being the pair (1, m) by which the result
-//! is multiplied on its way out of Montgomery form.
+//! g and h are fixed: both powers come from combs, and the factor 1 + mN costs nothing, being the
+//! pair (1, m) by which the result is multiplied on its way out of Montgomery form.
 
 use crate::arith::limbs::{self, SecretLimbs};
 use crate::arith::ring::Pair;
@@ -53,8 +54,8 @@ impl PublicKey {
         a.iter().zip(&b).map(|(a, b)| Ciphertext::new(self.id(), public(a), public(b))).collect()
     }
 
-    /// Encryption with randomness of the caller's choosing: insecure by nature (one r used twice gives plaintexts away), and here
-    /// only to make test vectors.
+    /// Encryption with randomness of the caller's choosing: insecure by nature (one r used twice
+    /// gives plaintexts away), and here only to make test vectors.
     #[cfg(feature = "insecure-small-keys")]
     pub fn insecure_encrypt_with_randomness(
         &self,

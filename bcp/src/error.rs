@@ -4,8 +4,8 @@ use crate::{KeyId, ParamsId};
 
 /// An error of this crate. Errors about a batch name the place in it.
 ///
-/// Where the reason of a refusal would tell an attacker something ([`Error::Undecryptable`], [`Error::BadProof`]) there is
-/// one error for all reasons.
+/// Where the reason of a refusal would tell an attacker something ([`Error::Undecryptable`],
+/// [`Error::BadProof`]) there is one error for all reasons.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -22,7 +22,7 @@ pub enum Error {
     },
     /// Something made under other public parameters.
     #[error(
-        "item {index} belongs to parameters {found}, not to {expected}; use the parameters of the study it was made in"
+        "item {index} belongs to parameters {found}, not to {expected}; use those of its study"
     )]
     OtherParams {
         /// Place in the batch.
@@ -33,9 +33,7 @@ pub enum Error {
         found: ParamsId,
     },
     /// A ciphertext under another key than the one it was used with.
-    #[error(
-        "item {index} is under key {found}, not under {expected}; transform it or pick the matching key"
-    )]
+    #[error("item {index} is under key {found}, not under {expected}; transform it or use its key")]
     OtherKey {
         /// Place in the batch.
         index: usize,
@@ -57,9 +55,7 @@ pub enum Error {
         index: usize,
     },
     /// A proof of knowledge that does not hold for this key, study and owner.
-    #[error(
-        "the proof of knowledge does not hold for this key, study and owner; have the owner enrol again"
-    )]
+    #[error("the proof does not hold for this key, study and owner; have the owner enrol again")]
     BadProof,
     /// A plaintext or scalar outside its range.
     #[error("item {index} is out of range: {limit}")]

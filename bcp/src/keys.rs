@@ -1,14 +1,15 @@
 //! Keys of owners.
 //!
-//! Who learns what: the owner alone holds sk; everybody may hold pk. The holder of the master key can read
-//! everything encrypted under any pk.
+//! Who learns what: the owner alone holds sk; everybody may hold pk. The holder of the master key
+//! can read everything encrypted under any pk.
 //!
 //! ```text
-//! local    a random in [1, N²/2), y = g^a, published with a proof of knowledge of a;  h = y², sk = 2a
-//! issued   the key generation centre splits an sk into n parts (`master::MasterKey::issue`);  h = g^sk_i
+//! local    a random in [1, N²/2), y = g^a, published with a proof of knowledge of a; h = y², sk = 2a
+//! issued   the key generation centre splits an sk into n parts (`MasterKey::issue`);  h = g^sk_i
 //! ```
 //!
-//! h is a square by construction and so lies in G: the squaring, not the proof, keeps -g^a out (see [`crate::proof`]).
+//! h is a square by construction and so lies in G: the squaring, not the proof, keeps -g^a out (see
+//! [`crate::proof`]).
 
 use crate::arith::limbs::{self, SecretLimbs};
 use crate::arith::ring::FixedBase;
@@ -46,8 +47,9 @@ impl fmt::Debug for KeyId {
     }
 }
 
-/// A key to encrypt under, whose owner is known to know the secret: it comes from a verified [`ClaimedKey`], from the key
-/// generation centre, or from others of its kind. Cheap to clone; tables for fast encryption are made at first use and shared.
+/// A key to encrypt under, whose owner is known to know the secret: it comes from a verified
+/// [`ClaimedKey`], from the key generation centre, or from others of its kind. Cheap to clone;
+/// tables for fast encryption are made at first use and shared.
 #[derive(Clone)]
 pub struct PublicKey(Arc<Inner>);
 
@@ -118,7 +120,8 @@ impl fmt::Debug for PublicKey {
     }
 }
 
-/// A public key read from bytes: a unit below N² and not 1 modulo N, but nobody has shown that its owner knows the secret.
+/// A public key read from bytes: a unit below N² and not 1 modulo N, but nobody has shown that its
+/// owner knows the secret.
 #[derive(Clone, Debug)]
 pub struct UnprovedKey(PublicKey);
 
@@ -137,8 +140,9 @@ impl UnprovedKey {
         Ok(Self(PublicKey::new(params, h)))
     }
 
-    /// Takes the key without a proof: only for a key that stands in a registry certified by the key generation centre, which
-    /// has verified the proof. A key taken from its owner's hand can be rogue or lie outside G.
+    /// Takes the key without a proof: only for a key that stands in a registry certified by the key
+    /// generation centre, which has verified the proof. A key taken from its owner's hand can be
+    /// rogue or lie outside G.
     #[must_use]
     pub fn assume_certified(self) -> PublicKey {
         self.0
@@ -164,7 +168,8 @@ pub(crate) fn check_params(params: &PublicParams, reader: &mut Reader<'_>) -> Re
 /// An owner's secret. Wiped when dropped, not printable, not cloneable.
 pub struct SecretKey {
     public: PublicKey,
-    /// sk, in as many limbs as N² has: a local sk is 2a < N², an issued one is below the order of G.
+    /// sk, in as many limbs as N² has: a local sk is 2a < N², an issued one is below the order of
+    /// G.
     sk: SecretLimbs,
     /// Whether sk = 2a of a local key, so that knowledge of a can be proved.
     local: bool,
@@ -193,7 +198,8 @@ impl SecretKey {
         Self { public: PublicKey::new(params, h), sk, local }
     }
 
-    /// A key with an exponent of the caller's choosing, below N²: insecure by nature, and here only to make test vectors.
+    /// A key with an exponent of the caller's choosing, below N²: insecure by nature, and here only
+    /// to make test vectors.
     #[cfg(feature = "insecure-small-keys")]
     pub fn insecure_from_exponent(params: &PublicParams, sk: &BigUint) -> Result<Self> {
         if sk >= params.n_squared() {
@@ -218,8 +224,8 @@ impl SecretKey {
         &self.sk
     }
 
-    /// What the owner publishes: y = g^a with a proof of knowledge of a, bound to study and owner. An issued key has no proof:
-    /// its maker certifies it.
+    /// What the owner publishes: y = g^a with a proof of knowledge of a, bound to study and owner.
+    /// An issued key has no proof: its maker certifies it.
     pub fn prove(&self, context: &ProofContext<'_>) -> Result<ClaimedKey> {
         if !self.local {
             return Err(Error::Members(
@@ -231,7 +237,8 @@ impl SecretKey {
         prove(self.params(), &a, context, &mut random::os())
     }
 
-    /// The encoding: parameters' id, kind of key, sk. The buffer is wiped when dropped; encrypt it before it is stored.
+    /// The encoding: parameters' id, kind of key, sk. The buffer is wiped when dropped; encrypt it
+    /// before it is stored.
     #[must_use]
     pub fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
         Writer::new(Kind::SecretKey, self.params().size())

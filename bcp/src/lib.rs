@@ -1,12 +1,14 @@
-//! The BCP cryptosystem of Bresson, Catalano and Pointcheval (A Simple Public-Key Cryptosystem with a Double Trapdoor Decryption
-//! Mechanism and Its Applications, ASIACRYPT 2003), as Li et al. use it (Securely outsourcing machine learning with multiple
-//! users): additively homomorphic, with a key per owner, unified keys that nobody can open alone, and a master key that opens
-//! everything.
+//! The BCP cryptosystem of Bresson, Catalano and Pointcheval (A Simple Public-Key Cryptosystem with
+//! a Double Trapdoor Decryption Mechanism and Its Applications, ASIACRYPT 2003), as Li et al. use
+//! it (Securely outsourcing machine learning with multiple users): additively homomorphic, with a
+//! key per owner, unified keys that nobody can open alone, and a master key that opens everything.
 //!
 //! ```text
 //! N = pq, p = 2p' + 1, q = 2q' + 1 safe primes;  G = <g> of order N p'q' in Z*_{N²};  public: N, g
-//! KeyGen   h = g^sk                                 Enc    (A, B) = (g^r, h^r (1 + mN)),  r random in [1, N²/2)
-//! uDec     m = L(B A^{-sk}),  L(u) = (u - 1) / N    mDec   m = log B - log A log h / log g mod N
+//! KeyGen   h = g^sk
+//! Enc      (A, B) = (g^r, h^r (1 + mN)),  r random in [1, N²/2)
+//! uDec     m = L(B A^{-sk}),  L(u) = (u - 1) / N
+//! mDec     m = log B - log A log h / log g mod N
 //! ```
 //!
 //! # An example
@@ -14,25 +16,26 @@
 //! ```no_run
 //! use dyad_bcp::{KeySize, ParaGen, Plaintext, ProofContext, SecretKey};
 //!
-//! let (params, master) = ParaGen::new(KeySize::default()).run()?;         // key generation centre
+//! let (params, master) = ParaGen::new(KeySize::default()).run()?;      // key generation centre
 //!
-//! let secret = SecretKey::generate(&params)?;                             // owner
+//! let secret = SecretKey::generate(&params)?;                          // owner
 //! let context = ProofContext { study: b"heart", owner: b"Northside" };
 //! let claim = secret.prove(&context)?;
 //!
-//! let key = claim.verify(&context)?;                                      // everybody
+//! let key = claim.verify(&context)?;                                   // everybody
 //! let forty = key.encrypt(&Plaintext::from_u64(&params, 40))?;
 //! let two = key.encrypt(&Plaintext::from_u64(&params, 2))?;
 //! let sum = key.add(&forty, &two)?;
 //!
-//! assert_eq!(secret.decrypt(&sum)?, Plaintext::from_u64(&params, 42));    // owner
-//! let known = master.know(&key)?;                                         // holder of the master key
+//! assert_eq!(secret.decrypt(&sum)?, Plaintext::from_u64(&params, 42)); // owner
+//! let known = master.know(&key)?;                                      // holder of msk
 //! assert_eq!(master.decrypt(&known, &sum)?, Plaintext::from_u64(&params, 42));
 //! # Ok::<(), dyad_bcp::Error>(())
 //! ```
 //!
-//! Calls on batches (`encrypt_many`, `decrypt_many`, ...) are the interface meant for work: they keep all cores and all vector lanes
-//! busy. The single calls are batches of one and cost as much as eight.
+//! Calls on batches (`encrypt_many`, `decrypt_many`, ...) are the interface meant for work: they
+//! keep all cores and all vector lanes busy. The single calls are batches of one and cost as much
+//! as eight.
 //!
 //! # Who holds what
 //!
@@ -52,23 +55,25 @@
 //! | [`RawCiphertext`] | [`PublicKey::admit_many`]: its key, 0 < A, B < N², units | [`Ciphertext`] |
 //! | [`PublicKey`] | [`MasterKey::know`]: h lies in G | [`master::KnownKey`] |
 //!
-//! A ciphertext remembers its key; using it with another is [`Error::OtherKey`]. Everything encoded is versioned and of fixed length, and
-//! a decoder consumes every byte.
+//! A ciphertext remembers its key; using it with another is [`Error::OtherKey`]. Everything encoded
+//! is versioned and of fixed length, and a decoder consumes every byte.
 //!
 //! # What is not promised
 //!
-//! - **Only IND-CPA.** Ciphertexts are malleable by design. Nothing shows that a plaintext is well-formed or who encrypted it; seal and sign what
-//!   is sent.
-//! - **The master key opens everything.** Its holder reads any ciphertext under any key, past and future. Keep ciphertexts from it that it
-//!   must not read; in Dyad C0 sees nothing but shares and blinded values.
-//! - **No result of a decryption goes back to whoever chose the ciphertext.** The checks here stop the known ways to factor N with chosen
-//!   ciphertexts; a decryption oracle still decrypts.
+//! - **Only IND-CPA.** Ciphertexts are malleable by design. Nothing shows that a plaintext is
+//!   well-formed or who encrypted it; seal and sign what is sent.
+//! - **The master key opens everything.** Its holder reads any ciphertext under any key, past and
+//!   future. Keep ciphertexts from it that it must not read; in Dyad C0 sees nothing but shares and
+//!   blinded values.
+//! - **No result of a decryption goes back to whoever chose the ciphertext.** The checks here stop
+//!   the known ways to factor N with chosen ciphertexts; a decryption oracle still decrypts.
 //! - **Partial decryptions are not proved.** A dishonest owner can spoil a joint decryption unseen.
-//! - **Constant time** is kept for exponents, plaintexts, primes and table look-ups, on processors whose integer and IFMA multiplications take
-//!   the same time for all operands. Moduli's sizes, batch sizes and declared bounds of scalars show. Key generation shows how
-//!   many candidates it took. `num-bigint`, which is not constant time, only sees public numbers.
-//! - **Wiped memory** covers our own buffers, not registers, not pages the system swapped out, not the copies a caller makes with
-//!   [`Plaintext::to_biguint`].
+//! - **Constant time** is kept for exponents, plaintexts, primes and table look-ups, on processors
+//!   whose integer and IFMA multiplications take the same time for all operands. Moduli's sizes,
+//!   batch sizes and declared bounds of scalars show. Key generation shows how many candidates it
+//!   took. `num-bigint`, which is not constant time, only sees public numbers.
+//! - **Wiped memory** covers our own buffers, not registers, not pages the system swapped out, not
+//!   the copies a caller makes with [`Plaintext::to_biguint`].
 
 mod arith;
 mod ciphertext;

@@ -1,24 +1,27 @@
-//! The master key: what the key generation centre makes and hands to the auxiliary cloud, C0. No other party links this module.
+//! The master key: what the key generation centre makes and hands to the auxiliary cloud, C0. No
+//! other party links this module.
 //!
 //! ```text
 //! log(u) = L(u^e) e^{-1} mod N,  e = p'q'          additive on G, log(1 + mN) = m
 //! mDec   m = log B - log A log h / log g mod N     log h kept per key, log g per parameters
 //! ```
 //!
-//! The paper computes g^tau with tau = ar and takes three exponentiations modulo N²; the formula above needs none beyond the
-//! logarithms. Those are taken modulo p² with exponent p' and modulo q² with exponent q':
+//! The paper computes g^tau with tau = ar and takes three exponentiations modulo N²; the formula
+//! above needs none beyond the logarithms. Those are taken modulo p² with exponent p' and modulo q²
+//! with exponent q':
 //!
 //! ```text
 //! u in G   <=>   u^{p'} = 1 mod p  and  u^{q'} = 1 mod q
-//! then           u^{p'} = 1 + x_p p mod p²,   log u = x_p (q p')^{-1} mod p,   and likewise modulo q
+//! then           u^{p'} = 1 + x_p p mod p²,  log u = x_p (q p')^{-1} mod p,  and likewise modulo q
 //! ```
 //!
-//! Who learns what: whoever holds the master key reads **everything** encrypted under **any** key of these parameters. The
-//! design gives C0 nothing but shares and blinded values to read, and no result of mDec ever goes to whoever chose the
-//! ciphertext.
+//! Who learns what: whoever holds the master key reads **everything** encrypted under **any** key
+//! of these parameters. The design gives C0 nothing but shares and blinded values to read, and no
+//! result of mDec ever goes to whoever chose the ciphertext.
 //!
-//! That h, A and B lie in G is checked with exponents p' and q', on the way. Without the check a handful of chosen ciphertexts
-//! factors N, and with p - 1 in place of p' there is no check, for by Fermat every unit passes (`tests/attacks/`).
+//! That h, A and B lie in G is checked with exponents p' and q', on the way. Without the check a
+//! handful of chosen ciphertexts factors N, and with p - 1 in place of p' there is no check, for by
+//! Fermat every unit passes (`tests/attacks/`).
 
 use crate::arith::limbs::{self, SecretLimbs, limbs_for};
 use crate::arith::probable::strong_test;
@@ -36,7 +39,8 @@ use std::fmt;
 use std::sync::Arc;
 use zeroize::Zeroizing;
 
-/// Rounds of the primality test with random bases: an adversary who chose the number passes with probability 4^-64.
+/// Rounds of the primality test with random bases: an adversary who chose the number passes with
+/// probability 4^-64.
 pub(crate) const PRIMALITY_ROUNDS: usize = 64;
 
 /// p and q, and what follows from them. Wiped when dropped, not printable, not cloneable.
@@ -48,7 +52,8 @@ pub struct MasterKey {
     halves: [SecretLimbs; 2],
     /// Residues alternately modulo p² and q².
     ring: Arc<dyn SquareRing>,
-    /// (q² p')^{-1} mod p and (p² q')^{-1} mod q: from x_p, x_q to the coefficients of q and p in log u.
+    /// (q² p')^{-1} mod p and (p² q')^{-1} mod q: from x_p, x_q to the coefficients of q and p in
+    /// log u.
     to_log: [SecretLimbs; 2],
     /// 1 / x(g), modulo p and q.
     one_over_log_g: [SecretLimbs; 2],
@@ -63,8 +68,9 @@ pub struct KnownKey {
 }
 
 impl MasterKey {
-    /// Takes p and q after checking everything that can be wrong with them: N = pq, p ≠ q, p, q, p', q' prime, gcd(N, p'q') = 1,
-    /// and that g generates G with g^{p'q'} = 1 + kN, gcd(k, N) = 1.
+    /// Takes p and q after checking everything that can be wrong with them: N = pq, p ≠ q, p, q,
+    /// p', q' prime, gcd(N, p'q') = 1, and that g generates G with g^{p'q'} = 1 + kN, gcd(k, N) =
+    /// 1.
     pub fn new(params: &PublicParams, p: &BigUint, q: &BigUint) -> Result<Self> {
         let [p, q] = [p, q].map(|x| Zeroizing::new(x.to_u64_digits()));
         Self::from_limbs(params, &p, &q)
@@ -98,7 +104,8 @@ impl MasterKey {
             limbs::halve(&mut x);
             x
         });
-        // p' = q would make p'q' share a factor with N; of one size they cannot be equal, but toy sizes are not worth trusting.
+        // p' = q would make p'q' share a factor with N; of one size they cannot be equal, but toy
+        // sizes are not worth trusting.
         let shares_factor = halves[0] == primes[1] || halves[1] == primes[0];
         for x in primes.iter().chain(&halves) {
             if shares_factor || !is_probable_prime(x, params)? {
@@ -128,7 +135,8 @@ impl MasterKey {
             ring,
             to_log,
         };
-        // x(g) is not zero modulo p and q iff gcd(k, N) = 1; g is not 1 modulo p and q, and p', q' are prime, so its order there is p', q'.
+        // x(g) is not zero modulo p and q iff gcd(k, N) = 1; g is not 1 modulo p and q, and p', q'
+        // are prime, so its order there is p', q'.
         let unfit = || Error::Params(ParamsFault::Generator);
         let [x] = key.logs(&[params.g()]).map_err(|_| unfit())?.try_into().map_err(|_| unfit())?;
         let g = params.residue(params.g());
@@ -158,7 +166,8 @@ impl MasterKey {
         Ok(KnownKey { key: key.id(), params: self.params.id(), ratio })
     }
 
-    /// mDec of each ciphertext under a known key. An item outside G is named, and nothing is returned.
+    /// mDec of each ciphertext under a known key. An item outside G is named, and nothing is
+    /// returned.
     pub fn decrypt_many(
         &self,
         key: &KnownKey,
@@ -207,13 +216,15 @@ impl MasterKey {
         self.logs(residues).map(|_| ())
     }
 
-    /// Issues n keys as the paper has it: sk uniform modulo the order of G, split into n uniform parts with sum sk. Owners need
-    /// not trust each other, but they trust the issuer, which could read everything anyway.
+    /// Issues n keys as the paper has it: sk uniform modulo the order of G, split into n uniform
+    /// parts with sum sk. Owners need not trust each other, but they trust the issuer, which could
+    /// read everything anyway.
     pub fn issue(&self, n: usize) -> Result<(Vec<SecretKey>, UnifiedKey)> {
         if n == 0 {
             return Err(Error::Members("a unified key needs at least one"));
         }
-        // Splitting a uniform sk = sk_1 + .. + sk_n into uniform parts is drawing the parts and calling their sum sk.
+        // Splitting a uniform sk = sk_1 + .. + sk_n into uniform parts is drawing the parts and
+        // calling their sum sk.
         let order = self.order();
         let mut rng = random::os();
         let keys = (0..n)
@@ -272,7 +283,8 @@ impl MasterKey {
         Plaintext::from_limbs(m)
     }
 
-    /// The encoding: parameters' id, p, q. The buffer is wiped when dropped; encrypt it before it is stored or sent.
+    /// The encoding: parameters' id, p, q. The buffer is wiped when dropped; encrypt it before it
+    /// is stored or sent.
     #[must_use]
     pub fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
         let bits = self.prime_bits();

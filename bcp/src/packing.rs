@@ -1,16 +1,17 @@
 //! Many values in one plaintext.
 //!
-//! A plaintext of |N| - 1 usable bits is cut into slots of l + sigma + 2 bits: l value bits, sigma bits that a statistical blind exceeds the
-//! value by, two for carries. Slots never spill over: a slot holds any sum that stays below 2^(l + sigma + 2), four numbers
-//! of l + sigma bits for instance, or a value and three blinds.
+//! A plaintext of |N| - 1 usable bits is cut into slots of l + sigma + 2 bits: l value bits, sigma
+//! bits that a statistical blind exceeds the value by, two for carries. Slots never spill over: a
+//! slot holds any sum that stays below 2^(l + sigma + 2), four numbers of l + sigma bits for
+//! instance, or a value and three blinds.
 //!
 //! ```text
 //! u = x + 2^{l-1} in [0, 2^l)                  a signed value in a slot; out of range is refused
 //! M = sum u_j 2^{j (l + sigma + 2)}            sums of plaintexts are sums slot by slot
 //! ```
 //!
-//! A blind R uniform in [0, 2^{l+sigma}) hides u up to statistical distance 2^-sigma. Distances add up over all values a job blinds:
-//! [`SlotLayout::allows`] refuses a job whose total exceeds 2^-40.
+//! A blind R uniform in [0, 2^{l+sigma}) hides u up to statistical distance 2^-sigma. Distances add
+//! up over all values a job blinds: [`SlotLayout::allows`] refuses a job whose total exceeds 2^-40.
 
 use crate::arith::limbs::{self, SecretLimbs};
 use crate::params::PublicParams;
@@ -54,8 +55,8 @@ impl fmt::Debug for Slot {
 }
 
 impl SlotLayout {
-    /// Slots for values of `value_bits` bits (1 to 66: 64-bit values, and sums of a few shares of them) with blinds `blind_bits`
-    /// longer (at most 128).
+    /// Slots for values of `value_bits` bits (1 to 66: 64-bit values, and sums of a few shares of
+    /// them) with blinds `blind_bits` longer (at most 128).
     pub fn new(params: &PublicParams, value_bits: usize, blind_bits: usize) -> Result<Self> {
         if !(1..=66).contains(&value_bits) {
             return Err(Error::Packing("values have 1 to 66 bits"));
@@ -107,7 +108,8 @@ impl SlotLayout {
         values.iter().enumerate().map(offset).collect()
     }
 
-    /// The value in a slot that holds a sum of `terms` offset values: the sum itself, if it fits in 64 bits.
+    /// The value in a slot that holds a sum of `terms` offset values: the sum itself, if it fits in
+    /// 64 bits.
     #[must_use]
     pub fn value(&self, slot: &Slot, terms: u32) -> Option<i64> {
         let l = self.value_bits.min(64);
@@ -202,7 +204,8 @@ impl Slot {
         self.0[0]
     }
 
-    /// The sum; [`SlotLayout::pack`] refuses it if it outgrows its slot. Sums stop at 2^256 - 1, which no slot holds.
+    /// The sum; [`SlotLayout::pack`] refuses it if it outgrows its slot. Sums stop at 2^256 - 1,
+    /// which no slot holds.
     #[must_use]
     pub fn plus(&self, other: &Self) -> Self {
         let mut sum = self.clone();

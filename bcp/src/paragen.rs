@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! p = 2p' + 1, q = 2q' + 1 safe primes,  N = pq
-//! alpha uniform in Z*_{N²},  g = alpha²,  checked: g^{p'q'} = 1 + kN with gcd(k, N) = 1, g not 1 modulo p or q
+//! alpha uniform in Z*_{N²},  g = alpha²
+//! checked: g^{p'q'} = 1 + kN with gcd(k, N) = 1, g not 1 modulo p or q
 //! ```
 //!
 //! so that g generates G, of order N p'q'. Run by the key generation centre alone.

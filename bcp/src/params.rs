@@ -1,7 +1,7 @@
 //! Public parameters: N and g, and nothing else.
 //!
-//! The paper publishes k with g^{p'q'} = 1 + kN as well. That factors N with one query to a master decryption (see
-//! `tests/attacks/`), so k stays with the master key.
+//! The paper publishes k with g^{p'q'} = 1 + kN as well. That factors N with one query to a master
+//! decryption (see `tests/attacks/`), so k stays with the master key.
 
 use crate::arith::limbs::{self, SecretLimbs};
 use crate::arith::ring::{FixedBase, SquareRing, square_ring};
@@ -108,16 +108,18 @@ struct Inner {
 }
 
 impl PublicParams {
-    /// Takes N and g after these checks: N odd and of exactly the declared size, without a small factor, not p² and not
-    /// p (2p + 1); g a unit, with Jacobi symbol 1 as every square, and not of tiny order modulo N.
+    /// Takes N and g after these checks: N odd and of exactly the declared size, without a small
+    /// factor, not p² and not p (2p + 1); g a unit, with Jacobi symbol 1 as every square, and not
+    /// of tiny order modulo N.
     ///
-    /// What only the factors could show (that N is a product of two safe primes, that g has full order) is up to the key
-    /// generation centre, which is trusted with far more.
+    /// What only the factors could show (that N is a product of two safe primes, that g has full
+    /// order) is up to the key generation centre, which is trusted with far more.
     pub fn new(size: KeySize, n: BigUint, g: BigUint) -> Result<Self> {
         Self::with_backend(size, n, g, Backend::detect())
     }
 
-    /// As [`PublicParams::new`], with the arithmetic of a chosen backend: for tests and benchmarks that compare backends.
+    /// As [`PublicParams::new`], with the arithmetic of a chosen backend: for tests and benchmarks
+    /// that compare backends.
     ///
     /// # Panics
     /// If this processor cannot run the backend.
@@ -212,7 +214,8 @@ impl PublicParams {
         2 * self.bits() - 1
     }
 
-    /// `bases[i] ^ exponents[i]` modulo N², exponents of at most `bits` bits; the time depends on `bits` alone.
+    /// `bases[i] ^ exponents[i]` modulo N², exponents of at most `bits` bits; the time depends on
+    /// `bits` alone.
     pub fn pow_many(
         &self,
         bases: &[BigUint],

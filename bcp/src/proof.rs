@@ -1,18 +1,21 @@
-//! Proof of knowledge of a key: Schnorr's proof in a group of unknown order, made non-interactive by Fiat and Shamir.
+//! Proof of knowledge of a key: Schnorr's proof in a group of unknown order, made non-interactive
+//! by Fiat and Shamir.
 //!
 //! ```text
 //! owner     k random of |N²| + 128 + 128 bits,  t = g^k
-//!           e = H(parameters, study, owner, y, t)   the first 16 bytes of SHA-256, a big-endian number
+//!           e = H(parameters, study, owner, y, t)   first 16 bytes of SHA-256, a big-endian number
 //!           s = k + e a over the integers           publishes (y, t, s)
 //! verifier  g^s = t y^e,  and the key in use is h = y²
 //! ```
 //!
-//! Who learns what: the mask k is 128 bits longer than e a, so s tells nothing of a (statistically). Two answers to one t give
-//! g^(s - s') = y^(e - e') and so, if roots are hard, y = ±g^a with a known to the owner.
+//! Who learns what: the mask k is 128 bits longer than e a, so s tells nothing of a
+//! (statistically). Two answers to one t give g^(s - s') = y^(e - e') and so, if roots are hard, y
+//! = ±g^a with a known to the owner.
 //!
-//! The sign is real: for y = -g^a the equation holds whenever e is even, and an owner can grind t until it is. Squaring removes
-//! it (h = g^2a whatever the sign). The proof in turn stops what squaring cannot: a rogue h_n = g^x / prod h_i, whose owner
-//! would read what is under the unified key, and whose logarithm nobody knows.
+//! The sign is real: for y = -g^a the equation holds whenever e is even, and an owner can grind t
+//! until it is. Squaring removes it (h = g^2a whatever the sign). The proof in turn stops what
+//! squaring cannot: a rogue h_n = g^x / prod h_i, whose owner would read what is under the unified
+//! key, and whose logarithm nobody knows.
 //!
 //! Not promised: that the owner still has the key, or that nobody else does.
 
@@ -41,7 +44,8 @@ pub struct ProofContext<'a> {
     pub owner: &'a [u8],
 }
 
-/// y and the proof, as published by an owner. Nothing may be encrypted under it before [`ClaimedKey::verify`].
+/// y and the proof, as published by an owner. Nothing may be encrypted under it before
+/// [`ClaimedKey::verify`].
 #[derive(Clone)]
 pub struct ClaimedKey {
     params: PublicParams,

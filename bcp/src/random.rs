@@ -28,8 +28,8 @@ pub(crate) fn bits(rng: &mut impl TryCryptoRng, bits: usize) -> Result<SecretLim
     Ok(x)
 }
 
-/// Uniform in `[1, bound)`, by rejection: what is rejected says nothing of what is kept. The result has as many limbs as
-/// `bound`.
+/// Uniform in `[1, bound)`, by rejection: what is rejected says nothing of what is kept. The result
+/// has as many limbs as `bound`.
 pub(crate) fn below(rng: &mut impl TryCryptoRng, bound: &[u64]) -> Result<SecretLimbs> {
     let length = limbs::bit_length(bound);
     loop {

@@ -6,12 +6,14 @@
 //! recipient   B / prod P_i = 1 + mN
 //! ```
 //!
-//! Who learns what: an owner sees A, which alone says nothing of m. The recipient, who holds B and all partials, learns m;
-//! whoever holds B and all partials but one learns nothing. A partial is as good as its owner's share of the plaintext:
-//! send it sealed, to the recipient only. One owner who never answers ends decryption under this key for ever.
+//! Who learns what: an owner sees A, which alone says nothing of m. The recipient, who holds B and
+//! all partials, learns m; whoever holds B and all partials but one learns nothing. A partial is as
+//! good as its owner's share of the plaintext: send it sealed, to the recipient only. One owner who
+//! never answers ends decryption under this key for ever.
 //!
-//! Not promised: a partial carries no proof that it was formed honestly; a wrong one makes decryption fail (or, if chosen with
-//! skill, gives another plaintext), and does not tell who did it.
+//! Not promised: a partial carries no proof that it was formed honestly; a wrong one makes
+//! decryption fail (or, if chosen with skill, gives another plaintext), and does not tell who did
+//! it.
 
 use crate::arith::limbs;
 use crate::arith::ring::Pair;
@@ -36,7 +38,8 @@ pub struct UnifiedKey {
 }
 
 impl UnifiedKey {
-    /// Joins keys whose owners are known to know their secrets; each once. Everybody can recompute it.
+    /// Joins keys whose owners are known to know their secrets; each once. Everybody can recompute
+    /// it.
     pub fn new(members: &[PublicKey]) -> Result<Self> {
         let params =
             members.first().ok_or(Error::Members("a unified key needs at least one"))?.params();
@@ -63,7 +66,8 @@ impl UnifiedKey {
         &self.members
     }
 
-    /// Opens each ciphertext with the partials of all members. `partials[i]` are those of ciphertext i, in any order.
+    /// Opens each ciphertext with the partials of all members. `partials[i]` are those of
+    /// ciphertext i, in any order.
     pub fn open_many(
         &self,
         ciphertexts: &[Ciphertext],
@@ -164,8 +168,9 @@ impl fmt::Debug for Partial {
 }
 
 impl SecretKey {
-    /// This owner's part of the joint decryption of each head under `unified`, of which it must be a member. Ask who will
-    /// receive it first: with the other members' parts it opens the ciphertext.
+    /// This owner's part of the joint decryption of each head under `unified`, of which it must be
+    /// a member. Ask who will receive it first: with the other members' parts it opens the
+    /// ciphertext.
     pub fn partial_many(&self, unified: &UnifiedKey, heads: &[Head]) -> Result<Vec<Partial>> {
         let member = self.public().id();
         if !unified.members.contains(&member) {

@@ -1,4 +1,5 @@
-//! Only the key generation centre and the auxiliary cloud may use the master key: nobody else's program mentions it.
+//! Only the key generation centre and the auxiliary cloud may use the master key: nobody else's
+//! program mentions it.
 
 use std::fs;
 use std::path::{Path, PathBuf};

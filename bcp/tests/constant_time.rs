@@ -1,13 +1,15 @@
 //! Secrets do not show in what the processor does.
 //!
-//! On the portable backend: the same number of instructions for every exponent, counted by callgrind. On the vector backend, which
-//! callgrind cannot run: a Welch test between two classes of exponents, on demand:
+//! On the portable backend: the same number of instructions for every exponent, counted by
+//! callgrind. On the vector backend, which callgrind cannot run: a Welch test between two classes
+//! of exponents, on demand:
 //!
 //! ```sh
 //! cargo test --release -p dyad-bcp --test constant_time -- --ignored --nocapture welch
 //! ```
 
-#![allow(unsafe_code)] // an allocator for the probe, whose own work must not depend on what came before
+#![allow(unsafe_code)] // an allocator for the probe, so that nothing depends on what came before
+#![allow(clippy::unwrap_used)] // a test fails by panicking
 
 mod common;
 
@@ -117,9 +119,9 @@ fn counted<T>(work: &dyn Fn() -> T) {
     black_box(work());
 }
 
-/// The system's allocator until [`Shelf::open`]; from then on memory is handed out from front to back and never taken back, so
-/// that neither the allocator's path nor the order of addresses (compilers compare them before they vectorise) depends on
-/// earlier work with public numbers.
+/// The system's allocator until [`Shelf::open`]; from then on memory is handed out from front to
+/// back and never taken back, so that neither the allocator's path nor the order of addresses
+/// (compilers compare them before they vectorise) depends on earlier work with public numbers.
 struct Shelf;
 
 #[global_allocator]
@@ -146,8 +148,9 @@ impl Shelf {
     }
 }
 
-// SAFETY: before `open` everything is the system allocator's; after it, each piece is a part of its own of one allocation,
-// aligned to 64, and null when that is used up. `dealloc` gives back exactly what the system allocator gave.
+// SAFETY: before `open` everything is the system allocator's; after it, each piece is a part of its
+// own of one allocation, aligned to 64, and null when that is used up. `dealloc` gives back exactly
+// what the system allocator gave.
 unsafe impl GlobalAlloc for Shelf {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let start = START.load(Ordering::SeqCst);
@@ -222,7 +225,8 @@ fn every_exponent_takes_the_same_instructions() {
     }
 }
 
-/// Welch's t between the times of two classes of exponents; slow outliers are the machine's, not the code's.
+/// Welch's t between the times of two classes of exponents; slow outliers are the machine's, not
+/// the code's.
 #[test]
 #[ignore = "a million runs: two minutes"]
 fn welch_test_tells_two_classes_of_exponents_not_apart() {
@@ -244,7 +248,8 @@ fn welch_test_tells_two_classes_of_exponents_not_apart() {
     }
 }
 
-/// Nanoseconds of each run, by class, in an order that nothing can get used to; the slowest tenth dropped.
+/// Nanoseconds of each run, by class, in an order that nothing can get used to; the slowest tenth
+/// dropped.
 fn time_classes(
     params: &PublicParams,
     bases: &[BigUint],

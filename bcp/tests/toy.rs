@@ -1,5 +1,7 @@
 //! The smallest example, to follow with pencil and paper.
 
+#![allow(clippy::unwrap_used)] // a test fails by panicking
+
 mod common;
 
 use common::{big, fixture, plain};
@@ -7,8 +9,8 @@ use dyad_bcp::Backend;
 
 #[test]
 fn the_toy_vector_holds() {
-    // p=23 q=59 g=4 k=758 a=123457 h=266228 r=98765 m=1000 -> A=923780 B=1457926; adding the encryption of 700 with r=4321
-    // gives (1785180, 1430314) -> 343 = 1700 mod 1357
+    // p=23 q=59 g=4 k=758 a=123457 h=266228 r=98765 m=1000 -> A=923780 B=1457926; adding the
+    // encryption of 700 with r=4321 gives (1785180, 1430314) -> 343 = 1700 mod 1357
     let toy = fixture("toy");
     for backend in Backend::available() {
         let (params, master) = toy.on(backend);

@@ -8,8 +8,8 @@ use clap::Parser;
 use figure::Figure;
 use std::process::ExitCode;
 
-/// Measures the figures Dyad claims. Each line runs our code and its baseline in turns and takes medians; `ratio` is the
-/// baseline's time over ours, so above 1 we are faster.
+/// Measures the figures Dyad claims. Each line runs our code and its baseline in turns and takes
+/// medians; `ratio` is the baseline's time over ours, so above 1 we are faster.
 #[derive(Parser)]
 #[command(name = "dyad-bench", version)]
 struct Args {

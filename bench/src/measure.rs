@@ -18,7 +18,8 @@ impl Pair {
 const ROUNDS: usize = 9;
 const AT_LEAST: Duration = Duration::from_secs(3);
 
-/// Times `ours` (which does `ours_count` operations) and `baseline` (which does `baseline_count`) in turns; medians per operation.
+/// Times `ours` (which does `ours_count` operations) and `baseline` (which does `baseline_count`)
+/// in turns; medians per operation.
 pub(crate) fn compare(
     ours_count: usize,
     mut ours: impl FnMut(),

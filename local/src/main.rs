@@ -1,7 +1,8 @@
 //! `dyad-local`: what works so far, with every party in one process.
 //!
-//! Three hospitals upload a column each, encrypted under their own keys. The two clouds bring it under one key without opening it
-//! and add it up; the hospitals together open the sum, and nothing else is ever open.
+//! Three hospitals upload a column each, encrypted under their own keys. The two clouds bring it
+//! under one key without opening it and add it up; the hospitals together open the sum, and nothing
+//! else is ever open.
 
 mod parties;
 mod screen;
@@ -20,7 +21,7 @@ fn main() -> ExitCode {
         None => (),
         Some("--help" | "-h") => {
             println!(
-                "dyad-local: shows what works so far, all parties in one process.\n\nUsage: dyad-local"
+                "dyad-local: what works so far, all parties in one process.\n\nUsage: dyad-local"
             );
             return ExitCode::SUCCESS;
         }

@@ -1,8 +1,9 @@
 //! The parties of the demonstration, each with what it alone holds.
 //!
-//! This is the paper's set-up phase: every value x is split into m_0 = R and m_1 = u - R + 2^{l+sigma} (u = x + 2^{l-1}), encrypted
-//! under the hospital's own key for the one cloud and the other, and *transformed to the unified key*: C0, which holds the master
-//! key, re-encrypts m_0 and C1's blinded m_1 + rho; C1 takes rho and the constants off, under encryption.
+//! This is the paper's set-up phase: every value x is split into m_0 = R and m_1 = u - R +
+//! 2^{l+sigma} (u = x + 2^{l-1}), encrypted under the hospital's own key for the one cloud and the
+//! other, and *transformed to the unified key*: C0, which holds the master key, re-encrypts m_0 and
+//! C1's blinded m_1 + rho; C1 takes rho and the constants off, under encryption.
 //!
 //! In one process nothing is sealed and nothing is sent; the services will do both.
 

@@ -1,4 +1,5 @@
-//! What a person sees: one line per step with its time; a moving line while it runs, if this is a terminal.
+//! What a person sees: one line per step with its time; a moving line while it runs, if this is a
+//! terminal.
 
 use std::io::{IsTerminal, Write, stderr};
 use std::sync::Mutex;

@@ -1,15 +1,17 @@
-//! Exponentiation of a fixed base: the comb of Lim and Lee (More Flexible Exponentiation with Precomputation,
-//! CRYPTO '94) with h teeth and v blocks.
+//! Exponentiation of a fixed base: the comb of Lim and Lee (More Flexible Exponentiation with
+//! Precomputation, CRYPTO '94) with h teeth and v blocks.
 //!
-//! An exponent of l bits is read as h rows of a = ceil(l / h) bits, each row cut into v pieces of b = ceil(a / v) bits:
+//! An exponent of l bits is read as h rows of a = ceil(l / h) bits, each row cut into v pieces of b
+//! = ceil(a / v) bits:
 //!
 //! ```text
 //! G_j[I] = prod over the bits i of I of  g^(2^(i a + j b))           0 <= j < v, 0 <= I < 2^h
-//! g^e    = prod over k from b - 1 down to 0 (square between) of  prod_j G_j[ bits e_(i a + j b + k) over i ]
+//! g^e    = prod over k from b - 1 down to 0, squaring between, of
+//!              prod_j G_j[ bits e_(i a + j b + k) over i ]
 //! ```
 //!
-//! so a + b products in place of l squarings and l / 5 products. Every entry of a block is touched at every
-//! look-up.
+//! so a + b products in place of l squarings and l / 5 products. Every entry of a block is touched
+//! at every look-up.
 
 use super::kernel::Kernel;
 use super::limbs;
@@ -101,8 +103,8 @@ impl<K: Kernel> Group<K> {
         exponents: &[&[u64]],
         scratch: &mut K::Scratch,
     ) -> Zeroizing<K::Value> {
-        // Bits e_(i a + j b + k) over the teeth i; a piece's end that sticks out of its row counts as zero, for it
-        // belongs to the next row.
+        // Bits e_(i a + j b + k) over the teeth i; a piece's end that sticks out of its row counts
+        // as zero, for it belongs to the next row.
         let index = |e: &[u64], j: usize, k: usize| -> u64 {
             let column = j * comb.piece + k;
             let inside = u64::from(column < comb.row);

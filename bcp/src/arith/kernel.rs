@@ -1,24 +1,25 @@
-//! What a backend offers: multiplication of a few residues at once. Everything above (windows, combs,
-//! conversions) is written once over this trait.
+//! What a backend offers: multiplication of a few residues at once. Everything above (windows,
+//! combs, conversions) is written once over this trait.
 //!
 //! # Arithmetic modulo a square
 //!
-//! Every exponentiation of the cryptosystem is modulo a square: N² for owners, p² and q² for the holder of
-//! the master key. So a residue x modulo M² is kept as the pair (x0, x1) with x = x0 + x1 M, and with
-//! Montgomery's R the product is
+//! Every exponentiation of the cryptosystem is modulo a square: N² for owners, p² and q² for the
+//! holder of the master key. So a residue x modulo M² is kept as the pair (x0, x1) with x = x0 + x1
+//! M, and with Montgomery's R the product is
 //!
 //! ```text
-//! T  = x0 y0                             T + q M = t R exactly, q the digits Montgomery's reduction finds
+//! T  = x0 y0                             T + q M = t R exactly, q as Montgomery's reduction finds it
 //! z0 = t
 //! z1 = (x0 y1 + x1 y0 - q) R^{-1} mod M  because x0 y0 = t R - q M
 //! ```
 //!
-//! so that z0 + z1 M = x y R^{-1} modulo M². With n limbs in M this costs 3n² + 2n² word products, a
-//! squaring 1.5n² + 2n², where the plain method modulo M² (2n limbs) costs 8n². And the pair is what
-//! decryption wants: 1 + mN *is* (1, m).
+//! so that z0 + z1 M = x y R^{-1} modulo M². With n limbs in M this costs 3n² + 2n² word products,
+//! a squaring 1.5n² + 2n², where the plain method modulo M² (2n limbs) costs 8n². And the pair is
+//! what decryption wants: 1 + mN *is* (1, m).
 //!
-//! Components are redundant. With R >= 2^8 M ([`SPARE_BITS`]), components below 8M give a product whose
-//! components are below 2M: (2·64 M² + R + M + R M) / R < 2M. So a sum of up to four products needs no reduction.
+//! Components are redundant. With R >= 2^8 M ([`SPARE_BITS`]), components below 8M give a product
+//! whose components are below 2M: (2·64 M² + R + M + R M) / R < 2M. So a sum of up to four products
+//! needs no reduction.
 
 use zeroize::Zeroize;
 
@@ -41,14 +42,16 @@ pub(crate) trait Kernel: Sized + Send + Sync + 'static {
     /// Blocks of a fixed-base comb.
     const BLOCKS: usize;
 
-    /// Sets up arithmetic modulo the squares of odd moduli of equal limb count. `moduli.len() == LANES`.
+    /// Sets up arithmetic modulo the squares of odd moduli of equal limb count. `moduli.len() ==
+    /// LANES`.
     fn new(moduli: &[&[u64]]) -> Self;
 
     /// Digits in one component of a pair.
     fn digits(&self) -> usize;
     /// Bits in one digit.
     fn digit_bits(&self) -> usize;
-    /// Writes 64-bit limbs as the backend's digits. The number must be below 2^(digits * digit_bits).
+    /// Writes 64-bit limbs as the backend's digits. The number must be below 2^(digits *
+    /// digit_bits).
     fn split(&self, limbs: &[u64], digits: &mut [u64]);
     /// The 64-bit limbs of a number given in digits.
     fn join(&self, digits: &[u64]) -> Vec<u64>;
@@ -66,8 +69,9 @@ pub(crate) trait Kernel: Sized + Send + Sync + 'static {
     fn square(&self, x: &mut Self::Value, scratch: &mut Self::Scratch);
     /// x := x + y, without reduction.
     fn add(&self, x: &mut Self::Value, y: &Self::Value);
-    /// First components alone: from x = R to x = 2^e modulo M, out of Montgomery form. Lane i
-    /// has the exponent `exponents[i]` of `bits` bits. Half the work of a pair: the prime search lives on it.
+    /// First components alone: from x = R to x = 2^e modulo M, out of Montgomery form. Lane i has
+    /// the exponent `exponents[i]` of `bits` bits. Half the work of a pair: the prime search lives
+    /// on it.
     fn power_of_two(
         &self,
         x: &mut Self::Value,

@@ -1,7 +1,9 @@
-//! Little-endian slices of 64-bit limbs: the few constant-time operations everything else is made of.
+//! Little-endian slices of 64-bit limbs: the few constant-time operations everything else is made
+//! of.
 //!
-//! Nothing here branches or indexes on a limb's value. Lengths are public. `num-bigint` serves wherever a
-//! number is public; a secret lives in limbs, because a `BigUint` neither keeps its length nor is zeroised.
+//! Nothing here branches or indexes on a limb's value. Lengths are public. `num-bigint` serves
+//! wherever a number is public; a secret lives in limbs, because a `BigUint` neither keeps its
+//! length nor is zeroised.
 
 use num_bigint::BigUint;
 use subtle::{Choice, ConditionallySelectable};
@@ -50,7 +52,8 @@ pub(crate) fn add_assign(a: &mut [u64], b: &[u64]) -> u64 {
     carry
 }
 
-/// `a -= b & mask`, returning the borrow (0 or 1). `b` may be shorter; `mask` is all zeros or all ones.
+/// `a -= b & mask`, returning the borrow (0 or 1). `b` may be shorter; `mask` is all zeros or all
+/// ones.
 pub(crate) fn sub_assign_masked(a: &mut [u64], b: &[u64], mask: u64) -> u64 {
     debug_assert!(b.len() <= a.len());
     let mut borrow = 0u64;
@@ -74,8 +77,9 @@ pub(crate) fn sub_assign(a: &mut [u64], b: &[u64]) -> u64 {
     sub_assign_masked(a, b, u64::MAX)
 }
 
-/// All ones if `bit` is 1, zero if it is 0. Through `subtle`, because a plain negation is a mask in the source and may be a branch
-/// in the program: compilers recognise it (the instruction counts of `tests/constant_time.rs` saw it happen).
+/// All ones if `bit` is 1, zero if it is 0. Through `subtle`, because a plain negation is a mask in
+/// the source and may be a branch in the program: compilers recognise it (the instruction counts of
+/// `tests/constant_time.rs` saw it happen).
 pub(crate) fn mask(bit: u64) -> u64 {
     u64::conditional_select(&0, &u64::MAX, Choice::from(bit as u8))
 }
@@ -105,8 +109,8 @@ pub(crate) fn reduce_once(a: &mut [u64], m: &[u64]) -> u64 {
     taken_off
 }
 
-/// `acc[..a.len() + 1] += a * b` for one limb `b`; the carry runs on to the end of `acc`'s next limb only,
-/// which must be able to take it.
+/// `acc[..a.len() + 1] += a * b` for one limb `b`; the carry runs on to the end of `acc`'s next
+/// limb only, which must be able to take it.
 #[inline]
 pub(crate) fn add_scaled(acc: &mut [u64], a: &[u64], b: u64) -> u64 {
     let mut carry = 0u64;
@@ -139,7 +143,8 @@ pub(crate) fn double(a: &mut [u64]) -> u64 {
     carry
 }
 
-/// Bits `[at, at + width)` of `a`, zeros beyond its end. `width <= 32`; position and width are public.
+/// Bits `[at, at + width)` of `a`, zeros beyond its end. `width <= 32`; position and width are
+/// public.
 #[inline]
 pub(crate) fn bits_at(a: &[u64], at: usize, width: usize) -> u64 {
     let (limb, shift) = (at / LIMB_BITS, at % LIMB_BITS);
@@ -149,8 +154,8 @@ pub(crate) fn bits_at(a: &[u64], at: usize, width: usize) -> u64 {
     (low | high) & ((1 << width) - 1)
 }
 
-/// `-m^{-1} mod 2^64` for odd `m`, by Newton's iteration (each step doubles the correct bits; five bits
-/// are right at the start).
+/// `-m^{-1} mod 2^64` for odd `m`, by Newton's iteration (each step doubles the correct bits; five
+/// bits are right at the start).
 pub(crate) const fn negated_inverse(m: u64) -> u64 {
     let mut x = m.wrapping_mul(3) ^ 2;
     let mut step = 0;
@@ -168,8 +173,8 @@ pub(crate) fn bit_length(a: &[u64]) -> usize {
         .map_or(0, |i| LIMB_BITS * i + LIMB_BITS - a[i].leading_zeros() as usize)
 }
 
-/// `2^exponent mod m` for an m of `bits` bits and `exponent >= bits`, by doubling: no division sees m, which may
-/// be a secret prime.
+/// `2^exponent mod m` for an m of `bits` bits and `exponent >= bits`, by doubling: no division sees
+/// m, which may be a secret prime.
 pub(crate) fn power_of_two(m: &[u64], bits: usize, exponent: usize) -> SecretLimbs {
     let mut x = Zeroizing::new(vec![0u64; m.len()]);
     x[(bits - 1) / LIMB_BITS] = 1 << ((bits - 1) % LIMB_BITS);

@@ -1,4 +1,5 @@
-//! Batched tests for primality, on candidates that may become secret primes: constant time in the candidate.
+//! Batched tests for primality, on candidates that may become secret primes: constant time in the
+//! candidate.
 
 use super::Backend;
 #[cfg(target_arch = "x86_64")]
@@ -9,7 +10,8 @@ use super::portable::Portable;
 use super::ring::{Group, Pair, square_ring};
 use zeroize::Zeroizing;
 
-/// Fermat's test to base 2 for each candidate: `2^(c - 1) = 1 mod c`. Candidates are odd and have at most `bits` bits.
+/// Fermat's test to base 2 for each candidate: `2^(c - 1) = 1 mod c`. Candidates are odd and have
+/// at most `bits` bits.
 pub(crate) fn fermat_many(candidates: &[&[u64]], bits: usize, backend: Backend) -> Vec<bool> {
     match backend {
         Backend::Portable => fermat_on::<Portable>(candidates, bits),
@@ -51,8 +53,9 @@ fn fermat_lanes<K: Kernel>(chunk: &[&[u64]], bits: usize) -> Vec<bool> {
         .collect()
 }
 
-/// The test of Miller and Rabin for one odd candidate `c > 4` of `bits` bits to each of the given bases, `1 < base < c - 1`:
-/// with c - 1 = 2^s d, `base^d = 1` or `base^(2^i d) = -1` for some i < s.
+/// The test of Miller and Rabin for one odd candidate `c > 4` of `bits` bits to each of the given
+/// bases, `1 < base < c - 1`: with c - 1 = 2^s d, `base^d = 1` or `base^(2^i d) = -1` for some i <
+/// s.
 pub(crate) fn strong_test(
     candidate: &[u64],
     bases: &[SecretLimbs],

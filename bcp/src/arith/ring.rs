@@ -12,7 +12,8 @@ use std::sync::Arc;
 use subtle::{Choice, ConstantTimeEq};
 use zeroize::{Zeroize, Zeroizing};
 
-/// x = x0 + x1 M with 0 <= x0, x1 < M: the canonical form of a residue modulo M², wiped when dropped.
+/// x = x0 + x1 M with 0 <= x0, x1 < M: the canonical form of a residue modulo M², wiped when
+/// dropped.
 pub(crate) struct Pair {
     /// x mod M.
     pub x0: SecretLimbs,
@@ -39,7 +40,8 @@ impl Pair {
 pub(crate) trait SquareRing: Send + Sync {
     /// The modulus M whose square item `i` of a batch is reduced by.
     fn modulus(&self, i: usize) -> &[u64];
-    /// `bases[i] ^ exponents[i mod exponents.len()]`, exponents of `bits` bits. Bases of any length.
+    /// `bases[i] ^ exponents[i mod exponents.len()]`, exponents of `bits` bits. Bases of any
+    /// length.
     fn pow_many(&self, bases: &[&[u64]], exponents: &[&[u64]], bits: usize) -> Vec<Pair>;
     /// `x y` for each pair of factors of any length.
     fn mul_many(&self, factors: &[(&[u64], &[u64])]) -> Vec<Pair>;
@@ -49,7 +51,8 @@ pub(crate) trait SquareRing: Send + Sync {
 
 /// Powers of one base from tables.
 pub(crate) trait FixedBase: Send + Sync {
-    /// `base ^ exponents[i] (1 + plaintexts[i] M)`, or the power alone: the whole of one component of an encryption.
+    /// `base ^ exponents[i] (1 + plaintexts[i] M)`, or the power alone: the whole of one component
+    /// of an encryption.
     fn pow_many(&self, exponents: &[&[u64]], plaintexts: Option<&[&[u64]]>) -> Vec<Pair>;
 }
 
@@ -89,8 +92,8 @@ impl<K: Kernel> SquareRing for RingOf<K> {
     }
 }
 
-/// Batches modulo the squares of one or a few odd moduli, item i of a batch modulo the square of modulus i mod k.
-/// The number k of moduli divides 8; they are of about one size.
+/// Batches modulo the squares of one or a few odd moduli, item i of a batch modulo the square of
+/// modulus i mod k. The number k of moduli divides 8; they are of about one size.
 pub(crate) struct RingOf<K: Kernel> {
     /// The moduli in 64-bit limbs, all of the same number.
     moduli: Vec<SecretLimbs>,
@@ -135,7 +138,8 @@ impl<K: Kernel> RingOf<K> {
         &self.groups[0]
     }
 
-    /// Calls `work` for each chunk of `LANES` items, on all cores: (index of its first item, kernel, items).
+    /// Calls `work` for each chunk of `LANES` items, on all cores: (index of its first item,
+    /// kernel, items).
     pub(super) fn each_chunk<T: Sync, O: Send>(
         &self,
         items: &[T],
@@ -149,7 +153,8 @@ impl<K: Kernel> RingOf<K> {
             .collect()
     }
 
-    /// Out of Montgomery form and into canonical pairs, each multiplied by 1 + x1 M on the way where an x1 < M is given.
+    /// Out of Montgomery form and into canonical pairs, each multiplied by 1 + x1 M on the way
+    /// where an x1 < M is given.
     pub(super) fn exit(
         &self,
         group: &Group<K>,
@@ -213,7 +218,8 @@ impl<K: Kernel> Group<K> {
         self.kernel.gather(&(0..K::LANES).map(lane).collect::<Vec<_>>())
     }
 
-    /// Numbers of any length into Montgomery form modulo M²: chunks of digits by Horner's rule, no division.
+    /// Numbers of any length into Montgomery form modulo M²: chunks of digits by Horner's rule, no
+    /// division.
     pub(super) fn enter(&self, x: &[&[u64]], scratch: &mut K::Scratch) -> Zeroizing<K::Value> {
         let chunks = x.iter().map(|x| x.len()).max().unwrap_or(0).div_ceil(self.chunk).max(1);
         let mut acc: Option<Zeroizing<K::Value>> = None;

@@ -1,5 +1,5 @@
-//! Exponentiation of many bases by fixed windows: the same squarings, products and look-ups whatever the
-//! exponents are. Only their common length in bits shows.
+//! Exponentiation of many bases by fixed windows: the same squarings, products and look-ups
+//! whatever the exponents are. Only their common length in bits shows.
 
 use super::kernel::Kernel;
 use super::limbs;

@@ -6,8 +6,9 @@ mod sieve;
 use crate::arith::{Backend, limbs, probable};
 use num_bigint::BigUint;
 
-/// Fermat's test to base 2, `2^(c - 1) = 1 mod c`, for many odd candidates above 2 on one core. What fails is composite; what
-/// passes is almost certainly prime if it was chosen at random, and proves nothing if an adversary chose it.
+/// Fermat's test to base 2, `2^(c - 1) = 1 mod c`, for many odd candidates above 2 on one core.
+/// What fails is composite; what passes is almost certainly prime if it was chosen at random, and
+/// proves nothing if an adversary chose it.
 #[must_use]
 pub fn fermat_many(candidates: &[BigUint], backend: Backend) -> Vec<bool> {
     let bits = candidates.iter().map(BigUint::bits).max().unwrap_or(0) as usize;

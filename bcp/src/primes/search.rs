@@ -1,11 +1,12 @@
 //! The search for safe primes: random starting points, a sieve, batched Fermat tests, and proof.
 //!
-//! A candidate p' that survives the sieve is tested to base 2, then p = 2p' + 1 to base 2. If p' is prime, the second test proves p
-//! prime (Pocklington: p' > sqrt(p) divides p - 1, and gcd(2^2 - 1, p) = 1). p' itself passes 64 rounds of Miller and
-//! Rabin's test to random bases.
+//! A candidate p' that survives the sieve is tested to base 2, then p = 2p' + 1 to base 2. If p' is
+//! prime, the second test proves p prime (Pocklington: p' > sqrt(p) divides p - 1, and gcd(2^2 - 1,
+//! p) = 1). p' itself passes 64 rounds of Miller and Rabin's test to random bases.
 //!
-//! Each worker walks a short run of odd numbers from a fresh uniform start, so primes after long gaps are somewhat
-//! likelier than others, by far too little to matter (as in every sieving generator).
+//! Each worker walks a short run of odd numbers from a fresh uniform start, so primes after long
+//! gaps are somewhat likelier than others, by far too little to matter (as in every sieving
+//! generator).
 
 use super::sieve;
 use crate::arith::Backend;
@@ -34,8 +35,8 @@ pub(crate) struct Watch<'a> {
     pub cancel: &'a AtomicBool,
 }
 
-/// `count` different safe primes of exactly `bits` bits with their two highest bits set, so that the product of two has exactly 2
-/// bits bits.
+/// `count` different safe primes of exactly `bits` bits with their two highest bits set, so that
+/// the product of two has exactly 2 bits bits.
 pub(crate) fn safe_primes(
     count: usize,
     bits: usize,
@@ -70,7 +71,8 @@ struct Search<'a> {
     watch: &'a Watch<'a>,
 }
 
-/// Candidates per call of the batched test: enough to keep eight lanes full, few enough to stop soon.
+/// Candidates per call of the batched test: enough to keep eight lanes full, few enough to stop
+/// soon.
 const BATCH: usize = 64;
 
 impl Search<'_> {
@@ -90,7 +92,8 @@ impl Search<'_> {
                 limbs::add_assign(&mut candidate, &[2 * i as u64]);
                 candidate
             };
-            // The end of the run may leave the range: two highest bits no longer set is impossible, too long is not.
+            // The end of the run may leave the range: two highest bits no longer set is impossible,
+            // too long is not.
             let fits = |c: &SecretLimbs| limbs::bit_length(c) == self.bits - 1;
             let survivors = sieve::survivors(&start, self.bits - 1, self.run);
             for batch in survivors.chunks(BATCH) {
@@ -181,8 +184,9 @@ fn run_length(bits: usize) -> usize {
     (bits * 160).clamp(64, 1 << 18)
 }
 
-/// Survivors tested until p' and 2p' + 1 are both prime, on average: of numbers near x the fraction 2 C / ln² x are, C = 0.66 (twice, for
-/// odd ones), and of those numbers 4 C e^(-2γ) / ln² limit survive the sieve.
+/// Survivors tested until p' and 2p' + 1 are both prime, on average: of numbers near x the fraction
+/// 2 C / ln² x are, C = 0.66 (twice, for odd ones), and of those numbers 4 C e^(-2γ) / ln² limit
+/// survive the sieve.
 fn expected_tests(bits: usize) -> u64 {
     let ln_x = bits as f64 * std::f64::consts::LN_2;
     let ln_limit = 21.0 * std::f64::consts::LN_2;

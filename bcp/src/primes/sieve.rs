@@ -1,9 +1,11 @@
-//! Sieving a run of odd numbers c, c + 2, c + 4, ... for those where neither p' = c + 2i nor 2p' + 1 has a small factor.
+//! Sieving a run of odd numbers c, c + 2, c + 4, ... for those where neither p' = c + 2i nor 2p' +
+//! 1 has a small factor.
 
 use std::sync::OnceLock;
 use zeroize::Zeroizing;
 
-/// Small primes reach up to here. Beyond, another prime removes fewer candidates than testing them costs.
+/// Small primes reach up to here. Beyond, another prime removes fewer candidates than testing them
+/// costs.
 const LIMIT: usize = 1 << 21;
 
 /// The odd primes below [`LIMIT`], by Eratosthenes.
@@ -22,8 +24,8 @@ fn small_primes() -> &'static [u32] {
     })
 }
 
-/// The i < run for which neither `start + 2i` nor `2 (start + 2i) + 1` has a prime factor below the limit that is smaller than
-/// itself. `start` is odd and of `bits` bits.
+/// The i < run for which neither `start + 2i` nor `2 (start + 2i) + 1` has a prime factor below the
+/// limit that is smaller than itself. `start` is odd and of `bits` bits.
 pub(super) fn survivors(start: &[u64], bits: usize, run: usize) -> Vec<usize> {
     let mut struck = Zeroizing::new(vec![0u8; run]);
     // A factor as large as the candidate itself is no reason against it.
@@ -35,7 +37,8 @@ pub(super) fn survivors(start: &[u64], bits: usize, run: usize) -> Vec<usize> {
         let residue = remainder(start, r);
         let r = u64::from(r);
         let half = r.div_ceil(2);
-        // start + 2i = 0:  i = -start / 2.   2 (start + 2i) + 1 = 0:  i = -(2 start + 1) / 4.   (mod r; 1/2 = (r + 1) / 2)
+        // start + 2i = 0:  i = -start / 2.   2 (start + 2i) + 1 = 0:  i = -(2 start + 1) / 4.
+        // (mod r; 1/2 = (r + 1) / 2)
         let first = (r - residue) % r * half % r;
         let second = (2 * r - (2 * residue + 1) % r) % r * half % r * half % r;
         for at in [first, second] {
@@ -68,7 +71,7 @@ mod tests {
                 .iter()
                 .map(|r| u64::from(*r))
                 .take_while(|r| *r < 1 << 10)
-                .any(|r| n % r == 0)
+                .any(|r| n.is_multiple_of(r))
         };
         let expected: Vec<usize> = (0..3000)
             .filter(|i| {

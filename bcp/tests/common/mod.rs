@@ -4,7 +4,8 @@
 use dyad_bcp::{Backend, KeySize, MasterKey, Plaintext, PublicParams};
 use num_bigint::BigUint;
 
-/// Parameters whose factors are published in `testdata/parameters.json`: good for tests and nothing else.
+/// Parameters whose factors are published in `testdata/parameters.json`: good for tests and nothing
+/// else.
 pub struct Fixture {
     pub name: String,
     pub size: KeySize,

@@ -1,13 +1,13 @@
-//! The backend for processors with AVX-512 IFMA: eight residues at once, one per 64-bit lane, in digits of
-//! 52 bits.
+//! The backend for processors with AVX-512 IFMA: eight residues at once, one per 64-bit lane, in
+//! digits of 52 bits.
 //!
-//! Digits come in blocks of [`BLOCK`]. Ten is no accident: 10 × 52 = 520 bits hold 512 bits and the spare ones,
-//! so moduli of 1024, 1536, 2048, 3072, 4096 bits fill whole blocks, and a sweep over ten rows keeps its window of
-//! sums, its row and its column in registers with one load and one store for twenty multiplications, while
-//! the ten sums hide the latency of the multiplier.
+//! Digits come in blocks of [`BLOCK`]. Ten is no accident: 10 × 52 = 520 bits hold 512 bits and the
+//! spare ones, so moduli of 1024, 1536, 2048, 3072, 4096 bits fill whole blocks, and a sweep over
+//! ten rows keeps its window of sums, its row and its column in registers with one load and one
+//! store for twenty multiplications, while the ten sums hide the latency of the multiplier.
 //!
-//! Sums are left unreduced in their 64-bit lanes: each of the up to 6n summands is below 2^52, so n <= 300 is
-//! safe, and carries are taken once at the end.
+//! Sums are left unreduced in their 64-bit lanes: each of the up to 6n summands is below 2^52, so n
+//! <= 300 is safe, and carries are taken once at the end.
 #![allow(unsafe_code)] // calls into code compiled for detected processor features
 
 mod digits;
@@ -32,7 +32,8 @@ const MAX_DIGITS: usize = 300;
 /// Ten digits of eight residues.
 type Block = [__m512i; BLOCK];
 
-/// Arithmetic modulo the squares of eight moduli. Having one proves that the processor has the features.
+/// Arithmetic modulo the squares of eight moduli. Having one proves that the processor has the
+/// features.
 pub(crate) struct Ifma {
     blocks: usize,
     modulus: Modulus,

@@ -83,7 +83,8 @@ impl Modulus {
         self.finish(t0, t1, x);
     }
 
-    /// x := 2^e R modulo M for R in x, first components only; lane i has the exponent e_i of `bits` bits.
+    /// x := 2^e R modulo M for R in x, first components only; lane i has the exponent e_i of `bits`
+    /// bits.
     #[target_feature(enable = "avx512f,avx512ifma")]
     pub(super) fn power_of_two(
         &self,
@@ -133,7 +134,8 @@ impl Modulus {
         carry(&t1[n..], z1);
     }
 
-    /// t := (t + q M) / R in t's upper half, carries not yet taken; the digits of q in its lower half.
+    /// t := (t + q M) / R in t's upper half, carries not yet taken; the digits of q in its lower
+    /// half.
     #[target_feature(enable = "avx512f,avx512ifma")]
     fn reduce(&self, t: &mut [Block]) {
         for r in 0..self.m.len() {
@@ -238,8 +240,8 @@ fn square_block(t: &mut [__m512i], x: &Block) {
     t[..2 * BLOCK].copy_from_slice(&s);
 }
 
-/// t += x y for the ten digits of x: column by column of y, with a window of eleven sums that moves up by one
-/// each time, its lowest finished and stored, a new one loaded.
+/// t += x y for the ten digits of x: column by column of y, with a window of eleven sums that moves
+/// up by one each time, its lowest finished and stored, a new one loaded.
 #[target_feature(enable = "avx512f,avx512ifma")]
 fn sweep(t: &mut [__m512i], x: &Block, y: &[__m512i]) {
     let t = &mut t[..y.len() + BLOCK];
@@ -259,7 +261,8 @@ fn sweep(t: &mut [__m512i], x: &Block, y: &[__m512i]) {
     t[y.len()..].copy_from_slice(&window[..BLOCK]);
 }
 
-/// The window one digit further up. Spelled out, it is a renaming of registers; as a loop, a copy in memory.
+/// The window one digit further up. Spelled out, it is a renaming of registers; as a loop, a copy
+/// in memory.
 #[inline]
 const fn up([_, a, b, c, d, e, f, g, h, i, j]: [__m512i; BLOCK + 1]) -> [__m512i; BLOCK + 1] {
     [a, b, c, d, e, f, g, h, i, j, j]

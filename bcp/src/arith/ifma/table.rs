@@ -13,8 +13,8 @@ fn indices(digits: &[u64]) -> __m512i {
     digits::lanes(x)
 }
 
-/// Lane i of `out` := lane i of `table[digits[i]]`: each entry is read whole and kept where its number is the
-/// lane's digit.
+/// Lane i of `out` := lane i of `table[digits[i]]`: each entry is read whole and kept where its
+/// number is the lane's digit.
 #[target_feature(enable = "avx512f,avx512ifma")]
 pub(super) fn select(table: &[Octet], digits: &[u64], out: &mut [Block]) {
     let index = indices(digits);
@@ -33,7 +33,8 @@ pub(super) fn select(table: &[Octet], digits: &[u64], out: &mut [Block]) {
     }
 }
 
-/// 2^TEETH entries with their digits side by side: for each digit one row of 2^TEETH numbers, eight a vector.
+/// 2^TEETH entries with their digits side by side: for each digit one row of 2^TEETH numbers, eight
+/// a vector.
 pub(super) fn transpose(entries: &[Vec<u64>]) -> Vec<__m512i> {
     let digits = entries[0].len();
     let row = |d: usize| {
@@ -47,8 +48,9 @@ pub(super) fn transpose(entries: &[Vec<u64>]) -> Vec<__m512i> {
 /// Vectors in one row of the table: 2^TEETH / LANES.
 const ROW: usize = 16;
 
-/// Lane i of `out` := entry `digits[i]`. A permutation of two registers picks one of sixteen numbers for each
-/// lane; the upper three bits of the digit choose among eight such picks. Nothing but registers is indexed.
+/// Lane i of `out` := entry `digits[i]`. A permutation of two registers picks one of sixteen
+/// numbers for each lane; the upper three bits of the digit choose among eight such picks. Nothing
+/// but registers is indexed.
 #[target_feature(enable = "avx512f,avx512ifma")]
 pub(super) fn look_up(table: &[__m512i], digits: &[u64], out: &mut [Block]) {
     let index = indices(digits);

@@ -1,4 +1,5 @@
-//! The backend for every machine: 64-bit limbs, one residue at a time, no branch and no index on data.
+//! The backend for every machine: 64-bit limbs, one residue at a time, no branch and no index on
+//! data.
 
 use crate::arith::kernel::{Kernel, SPARE_BITS};
 use crate::arith::limbs::{self, SecretLimbs, add_scaled, negated_inverse};
@@ -95,7 +96,8 @@ impl Kernel for Portable {
     type Scratch = Vec<u64>;
 
     const LANES: usize = 1;
-    // The look-up reads a whole block per product: 32 entries keep it at a sixth of the product's time.
+    // The look-up reads a whole block per product: 32 entries keep it at a sixth of the product's
+    // time.
     const TEETH: usize = 5;
     const BLOCKS: usize = 32;
 
