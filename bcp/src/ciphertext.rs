@@ -17,7 +17,7 @@ use crate::codec::{self, Kind, Reader, Writer};
 use crate::keys::{KeyId, PublicKey};
 use crate::params::PublicParams;
 use crate::plaintext::{Plaintext, check_plaintexts};
-use crate::{Error, Result};
+use crate::{Error, KeySize, Result};
 use num_bigint::BigUint;
 use num_traits::One;
 
@@ -25,6 +25,7 @@ use num_traits::One;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ciphertext {
     key: KeyId,
+    size: KeySize,
     a: BigUint,
     b: BigUint,
 }
@@ -41,13 +42,14 @@ pub struct RawCiphertext {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Head {
     pub(crate) key: KeyId,
+    pub(crate) size: KeySize,
     pub(crate) a: BigUint,
 }
 
 impl Ciphertext {
     /// A and B must be units below N².
-    pub(crate) fn new(key: KeyId, a: BigUint, b: BigUint) -> Self {
-        Self { key, a, b }
+    pub(crate) fn new(key: &PublicKey, a: BigUint, b: BigUint) -> Self {
+        Self { key: key.id(), size: key.params().size(), a, b }
     }
 
     /// The key it is under.
@@ -71,14 +73,14 @@ impl Ciphertext {
     /// The part an owner gets for a partial decryption.
     #[must_use]
     pub fn head(&self) -> Head {
-        Head { key: self.key, a: self.a.clone() }
+        Head { key: self.key, size: self.size, a: self.a.clone() }
     }
 
     /// The encoding: key id, A, B.
     #[must_use]
-    pub fn to_bytes(&self, params: &PublicParams) -> Vec<u8> {
-        let bits = 2 * params.bits();
-        Writer::new(Kind::Ciphertext, params.size())
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let bits = 2 * self.size.bits();
+        Writer::new(Kind::Ciphertext, self.size)
             .bytes(self.key.as_bytes())
             .public(&self.a, bits)
             .public(&self.b, bits)
@@ -90,10 +92,10 @@ impl Ciphertext {
 impl Head {
     /// The encoding: key id, A.
     #[must_use]
-    pub fn to_bytes(&self, params: &PublicParams) -> Vec<u8> {
-        Writer::new(Kind::Head, params.size())
+    pub fn to_bytes(&self) -> Vec<u8> {
+        Writer::new(Kind::Head, self.size)
             .bytes(self.key.as_bytes())
-            .public(&self.a, 2 * params.bits())
+            .public(&self.a, 2 * self.size.bits())
             .finish()
             .to_vec()
     }
@@ -106,7 +108,7 @@ impl Head {
         let key = KeyId(reader.array()?);
         let a = reader.public(2 * params.bits())?;
         params.check_residues([&a].into_iter()).map_err(|index| Error::NotAResidue { index })?;
-        Ok(Self { key, a })
+        Ok(Self { key, size: params.size(), a })
     }
 }
 
@@ -137,7 +139,7 @@ impl PublicKey {
         self.params()
             .check_residues(residues)
             .map_err(|at| Error::NotAResidue { index: at / 2 })?;
-        Ok(raw.into_iter().map(|c| Ciphertext::new(c.key, c.a, c.b)).collect())
+        Ok(raw.into_iter().map(|c| Ciphertext::new(self, c.a, c.b)).collect())
     }
 
     /// [`PublicKey::admit_many`] of one.
@@ -179,7 +181,7 @@ impl PublicKey {
         let inverses = invert_many_vartime(&values, self.params().n_squared())
             .ok_or(Error::NotAResidue { index: 0 })?;
         let pairs = inverses.as_chunks::<2>().0.iter();
-        Ok(pairs.map(|[a, b]| Ciphertext::new(self.id(), a.clone(), b.clone())).collect())
+        Ok(pairs.map(|[a, b]| Ciphertext::new(self, a.clone(), b.clone())).collect())
     }
 
     /// m - m' for each pair.
@@ -241,11 +243,7 @@ impl PublicKey {
             bs.iter().zip(&shifts).map(|(b, s)| (b.as_slice(), s.as_slice())).collect();
         let products = self.params().ring().mul_many(&factors);
         let join = |(x, b): (&Ciphertext, &crate::arith::ring::Pair)| {
-            Ciphertext::new(
-                self.id(),
-                x.a.clone(),
-                limbs::to_public(&b.join(self.params().n_limbs())),
-            )
+            Ciphertext::new(self, x.a.clone(), limbs::to_public(&b.join(self.params().n_limbs())))
         };
         Ok(x.iter().zip(&products).map(join).collect())
     }
@@ -273,7 +271,7 @@ impl PublicKey {
         let public =
             |x: &crate::arith::ring::Pair| limbs::to_public(&x.join(self.params().n_limbs()));
         let pairs = residues.as_chunks::<2>().0.iter();
-        pairs.map(|[a, b]| Ciphertext::new(self.id(), public(a), public(b))).collect()
+        pairs.map(|[a, b]| Ciphertext::new(self, public(a), public(b))).collect()
     }
 
     /// All under this key?

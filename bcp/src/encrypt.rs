@@ -51,7 +51,7 @@ impl PublicKey {
         let a = self.params().powers_of_g().pow_many(&r, None);
         let b = self.powers_of_h().pow_many(&r, Some(&m));
         let public = |x: &Pair| limbs::to_public(&x.join(self.params().n_limbs()));
-        a.iter().zip(&b).map(|(a, b)| Ciphertext::new(self.id(), public(a), public(b))).collect()
+        a.iter().zip(&b).map(|(a, b)| Ciphertext::new(self, public(a), public(b))).collect()
     }
 
     /// Encryption with randomness of the caller's choosing: insecure by nature (one r used twice
@@ -63,10 +63,10 @@ impl PublicKey {
         r: &num_bigint::BigUint,
     ) -> Result<Ciphertext> {
         check_plaintexts(self.params(), std::slice::from_ref(m))?;
-        let r = zeroize::Zeroizing::new(self.params().residue(&(r % self.params().n_squared())));
-        if !limbs::fits(&r, self.params().exponent_bits()) {
+        if *r >= self.params().n_squared() >> 1 {
             return Err(crate::Error::OutOfRange { index: 0, limit: "r is below N²/2" });
         }
+        let r = zeroize::Zeroizing::new(self.params().residue(r));
         one(Ok(self.encrypt_with_randomness(std::slice::from_ref(m), &[r])))
     }
 }

@@ -10,10 +10,10 @@ use crate::{KeyId, ParamsId};
 #[non_exhaustive]
 pub enum Error {
     /// Public parameters or a master key that this crate will not work with.
-    #[error("unacceptable parameters: {0}")]
+    #[error("unacceptable parameters: {0}; get them anew from the key generation centre")]
     Params(ParamsFault),
     /// Bytes that are not the encoding of what was expected.
-    #[error("cannot decode {what}: {fault}")]
+    #[error("cannot decode {what}: {fault}; have it sent again")]
     Encoding {
         /// What was being decoded.
         what: &'static str,
@@ -49,7 +49,7 @@ pub enum Error {
         index: usize,
     },
     /// Decryption gave nothing. The reason is withheld on purpose.
-    #[error("item {index} does not decrypt under this key")]
+    #[error("item {index} does not decrypt under this key; refuse it")]
     Undecryptable {
         /// Place in the batch.
         index: usize,
@@ -80,7 +80,7 @@ pub enum Error {
     #[error("packing: {0}")]
     Packing(&'static str),
     /// The search was cancelled by its caller.
-    #[error("parameter generation was cancelled")]
+    #[error("parameter generation was cancelled; start it again")]
     Cancelled,
     /// The operating system gave no randomness. Nothing was made.
     #[error("the operating system's random generator failed; try again")]

@@ -255,12 +255,16 @@ impl SecretKey {
         check_params(params, &mut reader)?;
         let [local] = reader.array()?;
         let sk = reader.secret(2 * params.bits())?;
-        let below = limbs::ge_mask(&sk, &params.residue(params.n_squared())) == 0;
+        let below = limbs::ge_mask(&sk, &limbs::from_public(params.n_squared(), sk.len())) == 0;
         let zero = sk.iter().all(|l| *l == 0);
         if local > 1 || !below || zero || (local == 1 && sk[0] & 1 == 1) {
             return Err(reader.out_of_range());
         }
-        Ok(Self::from_exponent(params, sk, local == 1))
+        let key = Self::from_exponent(params, sk, local == 1);
+        if !params.hides(key.public.h()) {
+            return Err(reader.out_of_range());
+        }
+        Ok(key)
     }
 }
 

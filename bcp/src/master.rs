@@ -83,7 +83,7 @@ impl MasterKey {
         if p.len() > len || q.len() > len {
             return Err(unfit);
         }
-        let primes = [p, q].map(|x| {
+        let mut primes = [p, q].map(|x| {
             let mut x = Zeroizing::new(x.to_vec());
             x.resize(len, 0);
             x
@@ -99,6 +99,10 @@ impl MasterKey {
             && product[params.len()..].iter().all(|l| *l == 0);
         if !is_n || !primes.iter().all(of_size) || primes[0] == primes[1] {
             return Err(unfit);
+        }
+        // The smaller first: one key, one encoding.
+        if limbs::ge_mask(&primes[0], &primes[1]) != 0 {
+            primes.swap(0, 1);
         }
         let halves = primes.clone().map(|mut x| {
             limbs::halve(&mut x);
@@ -303,6 +307,9 @@ impl MasterKey {
         check_params(params, &mut reader)?;
         let bits = params.bits().div_ceil(2);
         let (p, q) = (reader.secret(bits)?, reader.secret(bits)?);
+        if limbs::ge_mask(&p, &q) != 0 {
+            return Err(reader.out_of_range());
+        }
         Self::from_limbs(params, &p, &q)
     }
 }
@@ -314,7 +321,7 @@ fn is_probable_prime(x: &[u64], params: &PublicParams) -> Result<bool> {
         return Ok(false);
     }
     let mut rng = random::os();
-    // Bases in [2, x - 2]: uniform in [1, x - 3) plus one. The toy 3 and 5 have none.
+    // Bases uniform in [2, x - 3]: one more than something in [1, x - 3). Tiny x have none.
     let mut bound = Zeroizing::new(x.to_vec());
     limbs::sub_assign(&mut bound, &[3]);
     if bits <= 3 {

@@ -88,9 +88,11 @@ impl SlotLayout {
     /// May a job blind this many values?
     #[must_use]
     pub fn allows(&self, blinded_values: u64) -> bool {
-        let log2 = (u64::BITS - blinded_values.saturating_sub(1).leading_zeros()) as usize;
-        blinded_values <= 1 && self.blind_bits >= JOB_DISTANCE_BITS
-            || log2 + JOB_DISTANCE_BITS <= self.blind_bits
+        // blinded_values 2^-sigma <= 2^-40
+        match self.blind_bits.checked_sub(JOB_DISTANCE_BITS) {
+            None => blinded_values == 0,
+            Some(bits) => u128::from(blinded_values) <= 1u128 << bits,
+        }
     }
 
     /// u = x + 2^{l-1} for a signed value of l bits (l <= 64).

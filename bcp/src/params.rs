@@ -7,7 +7,7 @@ use crate::arith::limbs::{self, SecretLimbs};
 use crate::arith::ring::{FixedBase, SquareRing, square_ring};
 use crate::arith::{Backend, limbs::limbs_for};
 use crate::codec::{self, Kind, Reader, Writer};
-use crate::{Error, ParamsFault, Result, random};
+use crate::{Error, ParamsFault, Result, fermat_many, random};
 use num_bigint::BigUint;
 use num_integer::Integer;
 use num_traits::{One, Zero};
@@ -263,19 +263,38 @@ impl PublicParams {
         &self,
         residues: impl Iterator<Item = &'a BigUint> + Clone,
     ) -> Result<(), usize> {
-        let acceptable = |x: &BigUint| x < self.n_squared() && self.is_unit(x);
         // One gcd for the whole batch; only if something is wrong is it looked for.
         let mut product = BigUint::one();
-        for (index, x) in residues.clone().enumerate() {
-            if x >= self.n_squared() {
-                return Err(index);
-            }
+        let mut below = true;
+        for x in residues.clone() {
+            below &= x < self.n_squared();
             product = product * (x % self.n()) % self.n();
         }
-        if self.is_unit(&product) {
+        if below && self.is_unit(&product) {
             return Ok(());
         }
+        let acceptable = |x: &BigUint| x < self.n_squared() && self.is_unit(x);
         Err(residues.into_iter().position(|x| !acceptable(x)).unwrap_or(0))
+    }
+
+    /// The same for a secret residue: below N², and a unit, which its product with a random number shows
+    /// without showing it.
+    pub(crate) fn check_secret_residue(&self, x: &[u64]) -> Result<()> {
+        let n_squared = limbs::from_public(self.n_squared(), x.len());
+        let blinded_is_unit = || -> Result<bool> {
+            let blind = random::below(&mut random::os(), self.n_limbs())?;
+            let blinded = self.ring().mul_many(&[(x, &blind)]);
+            Ok(self.is_unit(&limbs::to_public(&blinded[0].x0)))
+        };
+        if limbs::ge_mask(x, &n_squared) == 0 {
+            // One try is enough, but for toy moduli, where the blind may be no unit.
+            for _ in 0..16 {
+                if blinded_is_unit()? {
+                    return Ok(());
+                }
+            }
+        }
+        Err(Error::NotAResidue { index: 0 })
     }
 
     /// h = 1 + jN would hide nothing: with h = 1, B is 1 + mN.
@@ -344,14 +363,20 @@ fn check_modulus(size: KeySize, n: &BigUint) -> Result<(), ParamsFault> {
     if (3..limit).step_by(2).any(|d| (n % d).is_zero()) {
         return Err(ParamsFault::Modulus);
     }
+    let is_prime = |n: &BigUint| fermat_many(std::slice::from_ref(n), Backend::detect()) == [true];
+    if is_prime(n) {
+        return Err(ParamsFault::Modulus);
+    }
     Ok(())
 }
 
 fn check_generator(n: &BigUint, n_squared: &BigUint, g: &BigUint) -> Result<(), ParamsFault> {
     let g_mod_n = g % n;
     let tiny_order = g_mod_n.is_one() || g_mod_n == n - 1u8;
+    // g = 1 modulo p alone would have no order there; its difference from 1 would factor N besides.
+    let half_trivial = g_mod_n.is_zero() || !(&g_mod_n - 1u8).gcd(n).is_one();
     // A Jacobi symbol other than 1 is no square; 0 is no unit.
-    if g >= n_squared || tiny_order || jacobi(g_mod_n, n.clone()) != 1 {
+    if g >= n_squared || tiny_order || half_trivial || jacobi(g_mod_n, n.clone()) != 1 {
         return Err(ParamsFault::Generator);
     }
     Ok(())

@@ -17,9 +17,8 @@ impl Plaintext {
     #[must_use]
     pub fn from_u64(params: &PublicParams, m: u64) -> Self {
         let mut limbs = Zeroizing::new(vec![0; params.len()]);
-        limbs[0] = m;
-        // Only toy parameters are as small as that.
-        while limbs::reduce_once(&mut limbs, params.n_limbs()) == 1 {}
+        // Only toy parameters are smaller than 64 bits.
+        limbs[0] = if params.bits() > 64 { m } else { m % params.n_limbs()[0] };
         Self(limbs)
     }
 

@@ -15,7 +15,6 @@
 //! decryption fail (or, if chosen with skill, gives another plaintext), and does not tell who did
 //! it.
 
-use crate::arith::limbs;
 use crate::arith::ring::Pair;
 use crate::ciphertext::{Ciphertext, Head, one, same_length};
 use crate::codec::{self, Kind, Reader, Writer};
@@ -51,6 +50,9 @@ impl UnifiedKey {
             return Err(Error::Members("a key stands there twice"));
         }
         let h = members.iter().fold(BigUint::one(), |h, m| h * m.h() % params.n_squared());
+        if !params.hides(&h) {
+            return Err(Error::Members("the keys cancel each other out"));
+        }
         Ok(Self { key: PublicKey::new(params, h), members: ids })
     }
 
@@ -137,9 +139,9 @@ impl Partial {
 
     /// The encoding: member's key id, ciphertext's key id, A, P.
     #[must_use]
-    pub fn to_bytes(&self, params: &PublicParams) -> Zeroizing<Vec<u8>> {
-        let bits = 2 * params.bits();
-        Writer::new(Kind::Partial, params.size())
+    pub fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
+        let bits = 2 * self.head.size.bits();
+        Writer::new(Kind::Partial, self.head.size)
             .bytes(self.member.as_bytes())
             .bytes(self.head.key.as_bytes())
             .public(&self.head.a, bits)
@@ -155,9 +157,11 @@ impl Partial {
         let (member, key) = (KeyId(reader.array()?), KeyId(reader.array()?));
         let a = reader.public(2 * params.bits())?;
         let value = reader.secret(2 * params.bits())?;
-        let p = limbs::to_public(&value);
-        params.check_residues([&a, &p].into_iter()).map_err(|_| Error::NotAResidue { index: 0 })?;
-        Ok(Self { member, head: Head { key, a }, value })
+        params
+            .check_residues([&a].into_iter())
+            .and_then(|()| params.check_secret_residue(&value).map_err(|_| 0))
+            .map_err(|index| Error::NotAResidue { index })?;
+        Ok(Self { member, head: Head { key, size: params.size(), a }, value })
     }
 }
 

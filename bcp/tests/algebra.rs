@@ -11,7 +11,8 @@ mod paragen;
 use common::{Fixture, big, fixture};
 use dyad_bcp::master::KnownKey;
 use dyad_bcp::{
-    Backend, Ciphertext, Error, MasterKey, Plaintext, PublicKey, PublicParams, SecretKey,
+    Backend, Ciphertext, Error, MasterKey, Plaintext, PublicKey, PublicParams, RawCiphertext,
+    SecretKey,
 };
 use num_bigint::BigUint;
 use num_integer::Integer;
@@ -307,6 +308,34 @@ fn public_powers_are_powers() {
 }
 
 #[test]
+fn the_master_key_opens_nothing_outside_the_group() {
+    for w in SMALL.iter() {
+        let (p, q) = (&w.fixture.p * &w.fixture.p, &w.fixture.q * &w.fixture.q);
+        // -1 modulo x², 1 modulo y²: in G as far as one prime can see.
+        let minus_one_mod = |x: &BigUint, y: &BigUint| {
+            (y.modinv(x).expect("different primes") * (x - 2u8) % x * y + 1u8) % w.n_squared()
+        };
+        let strange = [minus_one_mod(&p, &q), minus_one_mod(&q, &p), w.n_squared() - 1u8];
+        let (_, c) = w.encrypt(&[Draw::Any(1), Draw::Any(2)]);
+        let admit = |a: BigUint, b: BigUint| {
+            let raw = RawCiphertext::new(w.key().id(), a, b);
+            w.key().admit(raw).expect("two units")
+        };
+        let refused = Err(Error::Undecryptable { index: 1 });
+        for s in &strange {
+            let times = |x: &BigUint| x * s % w.n_squared();
+            for bad in [admit(times(c.a()), c.b().clone()), admit(c.a().clone(), times(c.b()))] {
+                let opened = w.master.decrypt_many(&w.known, &[c.clone(), bad]).map(drop);
+                assert_eq!(opened, refused);
+            }
+            let members = w.master.check_members(&[c.a(), &times(c.b()), c.b()]);
+            assert_eq!(members, refused);
+            assert_eq!(w.master.check_members(&[c.a(), &times(&times(c.b()))]), Ok(()));
+        }
+    }
+}
+
+#[test]
 fn a_ciphertext_under_another_key_does_not_open() {
     for w in SMALL.iter() {
         let other = SecretKey::generate(&w.params).expect("a key");
@@ -315,7 +344,7 @@ fn a_ciphertext_under_another_key_does_not_open() {
         assert!(matches!(w.master.decrypt(&w.known, &c), Err(Error::OtherKey { index: 0, .. })));
         assert!(matches!(w.key().add(&c, &c), Err(Error::OtherKey { index: 0, .. })));
         // Passed off as one under this key, the quotient is not 1 modulo N.
-        let raw = dyad_bcp::RawCiphertext::new(w.key().id(), c.a().clone(), c.b().clone());
+        let raw = RawCiphertext::new(w.key().id(), c.a().clone(), c.b().clone());
         let passed_off = w.key().admit(raw).expect("two units");
         let quotient = w.div(passed_off.b(), &w.pow(passed_off.a(), &owners::exponent(&w.user)));
         assert!(!quotient.mod_floor(w.n()).is_one());

@@ -384,9 +384,10 @@ fn heads_read_under_larger_parameters_are_refused() {
     for name in ["256", "2048"] {
         let large = fixture(name).params();
         let key = SecretKey::generate(&large).expect("a key");
-        let mut bytes = encrypt(key.public(), 1).remove(0).head().to_bytes(&large);
+        let mut bytes = encrypt(key.public(), 1).remove(0).head().to_bytes();
         bytes[4..36].copy_from_slice(unified.key().id().as_bytes());
         let head = Head::from_bytes(&large, &bytes).expect("a unit for these parameters");
-        refused(w.owner.partial_many(&unified, &[head]));
+        let error = refused(w.owner.partial_many(&unified, &[head]));
+        assert_eq!(error, Error::NotAResidue { index: 0 }, "{name}");
     }
 }

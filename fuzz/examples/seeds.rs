@@ -20,9 +20,9 @@ fn main() {
     write("public_params", "valid", &w.params.to_bytes());
     write("claimed_key", "valid", &w.owner.prove(&CONTEXT).expect("a proof").to_bytes());
     write("unproved_key", "valid", &w.owner.public().to_bytes());
-    write("raw_ciphertext", "valid", &c.to_bytes(&w.params));
-    write("head", "valid", &c.head().to_bytes(&w.params));
-    write("partial", "valid", &partial.to_bytes(&w.params));
+    write("raw_ciphertext", "valid", &c.to_bytes());
+    write("head", "valid", &c.head().to_bytes());
+    write("partial", "valid", &partial.to_bytes());
     write("secret_key", "local", &w.owner.to_bytes());
     write("secret_key", "issued", &issued[0].to_bytes());
     write("master_key", "valid", &w.master.to_bytes());

@@ -87,18 +87,18 @@ pub fn unproved_key(bytes: &[u8]) -> bool {
 pub fn raw_ciphertext(bytes: &[u8]) -> bool {
     let Ok(raw) = RawCiphertext::from_bytes(&WORLD.params, bytes) else { return false };
     let Ok(c) = WORLD.owner.public().admit(raw) else { return false };
-    same(&c.to_bytes(&WORLD.params), bytes) && WORLD.owner.decrypt(&c).is_ok()
+    same(&c.to_bytes(), bytes) && WORLD.owner.decrypt(&c).is_ok()
 }
 
 pub fn head(bytes: &[u8]) -> bool {
     let Ok(head) = Head::from_bytes(&WORLD.params, bytes) else { return false };
-    same(&head.to_bytes(&WORLD.params), bytes)
+    same(&head.to_bytes(), bytes)
         && WORLD.owner.partial_many(&WORLD.unified, &[head]).is_ok()
 }
 
 pub fn partial(bytes: &[u8]) -> bool {
     let partial = Partial::from_bytes(&WORLD.params, bytes);
-    partial.is_ok_and(|partial| same(&partial.to_bytes(&WORLD.params), bytes))
+    partial.is_ok_and(|partial| same(&partial.to_bytes(), bytes))
 }
 
 pub fn secret_key(bytes: &[u8]) -> bool {

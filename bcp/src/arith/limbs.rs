@@ -109,8 +109,7 @@ pub(crate) fn reduce_once(a: &mut [u64], m: &[u64]) -> u64 {
     taken_off
 }
 
-/// `acc[..a.len() + 1] += a * b` for one limb `b`; the carry runs on to the end of `acc`'s next
-/// limb only, which must be able to take it.
+/// `acc[..a.len()] += a * b` for one limb `b`, returning the carry into the next limb.
 #[inline]
 pub(crate) fn add_scaled(acc: &mut [u64], a: &[u64], b: u64) -> u64 {
     let mut carry = 0u64;
@@ -185,7 +184,7 @@ pub(crate) fn power_of_two(m: &[u64], bits: usize, exponent: usize) -> SecretLim
     x
 }
 
-/// `(1 - 2^exponent) mod m`, in `[1, m]`.
+/// `(1 - 2^exponent) mod m` for odd m, in `[2, m]`.
 pub(crate) fn one_minus_power(m: &[u64], bits: usize, exponent: usize) -> SecretLimbs {
     let mut d = Zeroizing::new(m.to_vec());
     add_assign(&mut d, &[1]);

@@ -47,6 +47,9 @@ fn fermat_lanes<K: Kernel>(chunk: &[&[u64]], bits: usize) -> Vec<bool> {
         .map(|lane| {
             let digits = Zeroizing::new(kernel.scatter(&x, lane));
             let mut power = Zeroizing::new(kernel.join(&digits[..kernel.digits()]));
+            // Candidates of mixed lengths come padded.
+            let room = power.len().max(chunk[lane].len());
+            power.resize(room, 0);
             limbs::reduce_once(&mut power, chunk[lane]);
             power[0] == 1 && power[1..].iter().all(|l| *l == 0)
         })

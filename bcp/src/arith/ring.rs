@@ -246,6 +246,11 @@ impl<K: Kernel> Group<K> {
         let (x0, x1) = digits.split_at(self.kernel.digits());
         let mut x0 = Zeroizing::new(self.kernel.join(x0));
         let mut x1 = Zeroizing::new(self.kernel.join(x1));
+        // Moduli of unlike lengths come padded.
+        for x in [&mut x0, &mut x1] {
+            let room = x.len().max(m.len());
+            x.resize(room, 0);
+        }
         let wrapped = limbs::reduce_once(&mut x0, m);
         limbs::add_assign(&mut x1, &[wrapped]);
         limbs::reduce_once(&mut x1, m);

@@ -198,14 +198,14 @@ fn every_encoding_reads_as_it_was_written() {
 
         let unified = UnifiedKey::new(std::slice::from_ref(key)).expect("one member");
         let c = key.encrypt(&plain(params, 1234)).expect("encryption");
-        let raw = RawCiphertext::from_bytes(params, &c.to_bytes(params)).expect("a ciphertext");
+        let raw = RawCiphertext::from_bytes(params, &c.to_bytes()).expect("a ciphertext");
         assert_eq!(key.admit(raw).expect("two units"), c);
-        let head = Head::from_bytes(params, &c.head().to_bytes(params)).expect("a head");
+        let head = Head::from_bytes(params, &c.head().to_bytes()).expect("a head");
         assert_eq!(head, c.head());
         let partial = world.user.partial_many(&unified, &[head]).expect("a member").remove(0);
-        let read = Partial::from_bytes(params, &partial.to_bytes(params)).expect("a partial");
+        let read = Partial::from_bytes(params, &partial.to_bytes()).expect("a partial");
         assert_eq!(read.member(), key.id());
-        assert_eq!(read.to_bytes(params), partial.to_bytes(params));
+        assert_eq!(read.to_bytes(), partial.to_bytes());
         assert_eq!(unified.open(&c, vec![read]).expect("its only member's"), plain(params, 1234));
     }
 }

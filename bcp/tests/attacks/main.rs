@@ -189,7 +189,7 @@ fn one_query_factors_n_when_k_is_public() -> Outcome {
         let claimed = study.owner.prove(&ALICE)?;
         let key = study.owner.public();
         let c = key.encrypt(&Plaintext::from_u64(&study.params, 1))?;
-        for public in [bytes, key.to_bytes(), claimed.to_bytes(), c.to_bytes(&study.params)] {
+        for public in [bytes, key.to_bytes(), claimed.to_bytes(), c.to_bytes()] {
             let k = k.to_bytes_be();
             assert!(public.windows(k.len()).all(|window| window != k));
         }

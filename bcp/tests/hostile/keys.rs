@@ -195,7 +195,7 @@ fn joint_decryption_needs_exactly_one_partial_of_each_member() {
         // A stranger's answer to the same A, made to look as if asked under this key.
         let stranger = SecretKey::generate(&params).expect("a key");
         let own = UnifiedKey::new(&[stranger.public().clone()]).expect("one member");
-        let mut head = c.head().to_bytes(&params);
+        let mut head = c.head().to_bytes();
         head[4..36].copy_from_slice(own.key().id().as_bytes());
         let head = Head::from_bytes(&params, &head).expect("a head");
         let partial = stranger.partial_many(&own, &[head]).expect("a member").remove(0);
@@ -217,7 +217,7 @@ fn joint_decryption_needs_exactly_one_partial_of_each_member() {
 
 /// The same partial with another ciphertext key's id.
 fn with_key(params: &PublicParams, partial: &Partial, key: KeyId) -> Partial {
-    let mut bytes = partial.to_bytes(params).to_vec();
+    let mut bytes = partial.to_bytes().to_vec();
     bytes[36..68].copy_from_slice(key.as_bytes());
     Partial::from_bytes(params, &bytes).expect("a partial")
 }
@@ -248,7 +248,7 @@ fn a_wrong_partial_anywhere_refuses_the_batch_and_its_ciphertext_is_named() {
             let changes: [&dyn Fn(&BigUint) -> BigUint; 3] =
                 [&|_| big(4), &|p| w.minus(p), &|p| p * w.params.g() % w.n_squared()];
             for change in changes {
-                let mut bytes = j.partials[at][member].to_bytes(&w.params).to_vec();
+                let mut bytes = j.partials[at][member].to_bytes().to_vec();
                 let value = bytes.split_off(bytes.len() - len);
                 bytes.extend(padded(&change(&BigUint::from_bytes_be(&value)), len));
                 let mut partials = j.partials.clone();

@@ -34,7 +34,7 @@ fn debug_output_of_secrets_is_redacted() {
     let unified = UnifiedKey::new(&[secret.public().clone()]).expect("one member");
     let head = secret.public().encrypt(&plaintext).expect("a ciphertext").head();
     let partial = secret.partial_many(&unified, &[head]).expect("a member").remove(0);
-    let bytes = partial.to_bytes(&params);
+    let bytes = partial.to_bytes();
     let value = BigUint::from_bytes_be(&bytes[bytes.len() - 64..]);
     let slot = Slot::from_u64(0xfeed_beef_0123_4567);
     let texts = [
@@ -115,9 +115,9 @@ fn the_text_of_an_error_says_what_to_do() {
         (Error::Params(ParamsFault::Size), "must have exactly 2048, 3072 or 4096 bits"),
         (
             Error::OtherParams { index: 7, expected: params, found: params },
-            "item 7 belongs .*use the parameters of the study",
+            "item 7 belongs .*use those of its study",
         ),
-        (Error::OtherKey { index: 7, expected, found }, "item 7 is .*pick the matching key"),
+        (Error::OtherKey { index: 7, expected, found }, "item 7 is .*use its key"),
         (Error::NotAResidue { index: 7 }, "item 7 is .*refuse it and its sender"),
         (Error::Undecryptable { index: 7 }, "item 7 does not decrypt"),
         (Error::BadProof, "have the owner enrol again"),

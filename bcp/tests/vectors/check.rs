@@ -115,8 +115,8 @@ fn encryptions(s: &Subject, set: &Value) {
         assert_eq!(made, *c);
         is_pair(c, x);
         s.opens(secret, c, &x["m"]);
-        assert_eq!(c.to_bytes(&s.params), bytes(&x["bytes"]));
-        assert_eq!(c.head().to_bytes(&s.params), bytes(&x["head_bytes"]));
+        assert_eq!(c.to_bytes(), bytes(&x["bytes"]));
+        assert_eq!(c.head().to_bytes(), bytes(&x["head_bytes"]));
         let head = Head::from_bytes(&s.params, &bytes(&x["head_bytes"])).expect("a head");
         assert_eq!(head, c.head());
     }
@@ -163,7 +163,7 @@ fn unified(s: &Subject, x: &Value) {
     for x in list(&x["partials"]) {
         let owner = &s.secrets[index(&x["member"])];
         let made = owner.partial_many(&s.unified, &[c.head()]).expect("a member").remove(0);
-        assert_eq!(made.to_bytes(&s.params)[..], bytes(&x["bytes"]));
+        assert_eq!(made.to_bytes()[..], bytes(&x["bytes"]));
         product = product * number(&x["p"]) % s.params.n_squared();
         partials.push(Partial::from_bytes(&s.params, &bytes(&x["bytes"])).expect("a partial"));
     }

@@ -187,15 +187,17 @@ impl Refused<'_> {
             self.bytes("secret_key", what, &data, "Encoding/Range");
         }
         let q = self.maker.fixture.q.clone();
+        // The smaller prime comes first.
         let primes = [
-            ("p and p", p.clone(), p.clone()),
-            ("p and q + 2", p.clone(), &q + 2u8),
-            ("0 and q", BigUint::zero(), q),
-            ("1 and p", BigUint::one(), p),
+            ("p and p", p.clone(), p.clone(), "Encoding/Range"),
+            ("q and p", q.clone(), p.clone(), "Encoding/Range"),
+            ("p and q + 2", p.clone(), &q + 2u8, "Params/Primes"),
+            ("0 and q", BigUint::zero(), q, "Params/Primes"),
+            ("1 and p", BigUint::one(), p, "Params/Primes"),
         ];
-        for (what, p, q) in primes {
+        for (what, p, q, expected) in primes {
             let data = self.maker.master_key(&p, &q);
-            self.bytes("master_key", what, &data, "Params/Primes");
+            self.bytes("master_key", what, &data, expected);
         }
         // y, t and s of a proof: one bit of each, and numbers that are no units.
         let good = bytes(&self.set["proof"]["bytes"]);
@@ -250,18 +252,36 @@ impl Refused<'_> {
             let data = self.maker.ciphertext(&key, &c);
             self.bytes("decrypt", what, &data, "Undecryptable");
         }
+        let minus_mod = |p: &BigUint, q: &BigUint| {
+            let (p, q) = (p * p, q * q);
+            // -1 modulo p², 1 modulo q²
+            (q.modinv(&p).expect("different primes") * (&p - 2u8) % &p * &q + 1u8) % &n_squared
+        };
+        let (p, q) = (&self.maker.fixture.p, &self.maker.fixture.q);
+        let [half, other] = [minus_mod(p, q), minus_mod(q, p)];
+        let h = number(&self.set["keys"][0]["h"]);
+        let times = |x: &BigUint, y: &BigUint| x * y % &n_squared;
+        let keys = [
+            ("-h for h", &n_squared - &h),
+            ("h = -1", &n_squared - 1u8),
+            ("-h modulo p^2 alone", times(&h, &half)),
+            ("-h modulo q^2 alone", times(&h, &other)),
+        ];
         let master = [
-            ("-A for A, outside G", (minus_a.clone(), b)),
-            ("-B for B, outside G", (a, minus_b.clone())),
-            ("-A and -B, both outside G", (minus_a, minus_b)),
+            ("-A modulo p^2 alone", (times(&a, &half), b.clone())),
+            ("-A modulo q^2 alone", (times(&a, &other), b.clone())),
+            ("-B modulo p^2 alone", (a.clone(), times(&b, &half))),
+            ("-B modulo q^2 alone", (a.clone(), times(&b, &other))),
+            ("-A for A", (minus_a.clone(), b)),
+            ("-B for B", (a, minus_b.clone())),
+            ("-A and -B", (minus_a, minus_b)),
             ("A = -1, B = -1", (&n_squared - 1u8, &n_squared - 1u8)),
         ];
         for (what, c) in master {
             let data = self.maker.ciphertext(&key, &c);
-            self.bytes("master_decrypt", what, &data, "Undecryptable");
+            self.bytes("master_decrypt", &format!("{what}, outside G"), &data, "Undecryptable");
         }
-        let h = number(&self.set["keys"][0]["h"]);
-        for (what, h) in [("-h for h", &n_squared - h), ("h = -1", &n_squared - 1u8)] {
+        for (what, h) in keys {
             let data = self.maker.public_key(&h);
             self.bytes("know", &format!("{what}, outside G"), &data, "Undecryptable");
         }
