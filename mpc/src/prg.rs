@@ -1,0 +1,324 @@
+//! Pseudo-random streams: AES-128 in counter mode under a key derived from a seed, one stream per
+//! label.
+//!
+//! ```text
+//! seed    = HKDF-SHA256(secret, info = domain, job, nonce_0, nonce_1, party)       32 bytes, one per attempt and party
+//! key     = HKDF-SHA256(seed, info = "key")                                        16 bytes
+//! block i = AES_key( stream (1 byte), operation (3), step (8), i (4) )             big-endian
+//! ```
+//!
+//! A label never comes twice under one seed, so no block does: a stream is at most 2^32 words long
+//! and refuses to be longer. Two 128-bit nonces, one drawn by each cloud when an attempt starts,
+//! make the seed of an attempt new whatever store was rolled back.
+//!
+//! Who learns what: whoever has a seed has all its streams. The dealer has both clouds' seeds, each
+//! cloud its own.
+
+use aes::Aes128;
+use aes::cipher::{KeyIvInit, StreamCipher, StreamCipherSeek};
+use ctr::Ctr32BE;
+use hkdf::Hkdf;
+use sha2::Sha256;
+use std::collections::HashSet;
+use std::fmt;
+use zeroize::{Zeroize, Zeroizing};
+
+/// One of the two clouds in a computation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Party {
+    /// The auxiliary cloud, C0: all it is dealt follows from its seed.
+    Zero,
+    /// The main cloud, C1: it is dealt corrections as well.
+    One,
+}
+
+impl Party {
+    /// The other one.
+    #[must_use]
+    pub const fn peer(self) -> Self {
+        match self {
+            Self::Zero => Self::One,
+            Self::One => Self::Zero,
+        }
+    }
+
+    /// 0 or 1.
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+}
+
+impl fmt::Display for Party {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "C{}", self.index())
+    }
+}
+
+/// Names an attempt at a job: drawn anew by each cloud whenever it starts one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Attempt {
+    /// Hash of the signed job.
+    pub job: [u8; 32],
+    /// Drawn by C0 and by C1.
+    pub nonces: [[u8; 16]; 2],
+}
+
+/// 32 secret bytes from which a party's streams follow. Wiped when dropped, not printable.
+#[derive(Clone)]
+pub struct Seed(Zeroizing<[u8; 32]>);
+
+impl Seed {
+    /// The seed of one party in one attempt, from the dealer's secret for the job.
+    #[must_use]
+    pub fn derive(secret: &[u8; 32], attempt: &Attempt, party: Party) -> Self {
+        let [nonce_0, nonce_1] = &attempt.nonces;
+        let party = [party.index() as u8];
+        let info = [b"dyad-mpc seed v1", &attempt.job[..], nonce_0, nonce_1, &party];
+        let mut seed = Zeroizing::new([0; 32]);
+        expand(secret, &info, &mut seed[..]);
+        Self(seed)
+    }
+
+    /// A seed as it was sent.
+    #[must_use]
+    pub fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(Zeroizing::new(bytes))
+    }
+
+    /// To send it.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Seed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Seed(redacted)")
+    }
+}
+
+/// HKDF with an empty salt: the input is uniform already.
+fn expand(secret: &[u8], info: &[&[u8]], out: &mut [u8]) {
+    let hkdf = Hkdf::<Sha256>::new(None, secret);
+    // Expand safety: it fails only for more than 255 hashes of output; ours is at most one.
+    hkdf.expand_multi_info(info, out).unwrap_or_else(|_| unreachable!("at most 32 bytes"));
+}
+
+/// What a stream is for. Two uses in one operation draw from two streams.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+#[non_exhaustive]
+pub enum Stream {
+    /// Masks of tensors.
+    Mask = 1,
+    /// A share of a value whose other share is sent as a correction.
+    Share = 2,
+    /// Bits: tables, masks of bits, monomials.
+    Bits = 3,
+}
+
+/// Names one stream of a seed: the operation of a step, and what the stream is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Label {
+    /// Step of the program, or block of training rows.
+    pub step: u64,
+    /// Operation within the step; below 2^24.
+    pub operation: u32,
+    /// Use.
+    pub stream: Stream,
+}
+
+impl Label {
+    /// Operations per step.
+    pub const OPERATIONS: u32 = 1 << 24;
+
+    fn block(self) -> [u8; 16] {
+        assert!(self.operation < Self::OPERATIONS, "a step has at most 2^24 operations");
+        let mut block = [0; 16];
+        block[..4].copy_from_slice(&self.operation.to_be_bytes());
+        block[0] = self.stream as u8;
+        block[4..12].copy_from_slice(&self.step.to_be_bytes());
+        block
+    }
+}
+
+/// Draws the streams of one seed.
+pub struct Prg {
+    key: Zeroizing<[u8; 16]>,
+}
+
+/// Words in a stream: half of what the cipher's 32-bit counter of 16-byte blocks reaches.
+const STREAM_WORDS: u64 = 1 << 32;
+
+impl Prg {
+    /// Of this seed.
+    #[must_use]
+    pub fn new(seed: &Seed) -> Self {
+        let mut key = Zeroizing::new([0; 16]);
+        expand(seed.as_bytes(), &[b"dyad-mpc key v1"], &mut key[..]);
+        Self { key }
+    }
+
+    /// Words `first ..` of the stream of this label.
+    ///
+    /// # Panics
+    /// Beyond the end of the stream, 2^32 words.
+    pub fn words(&self, label: Label, first: u64, out: &mut [u64]) {
+        let end = first.checked_add(out.len() as u64);
+        assert!(end.is_some_and(|end| end <= STREAM_WORDS), "a stream has 2^32 words");
+        let mut cipher = Ctr32BE::<Aes128>::new((&*self.key).into(), (&label.block()).into());
+        cipher.seek(8 * first);
+        // A buffer that stays in the cache: the cipher works on bytes.
+        let mut bytes = [0u8; 4096];
+        for chunk in out.chunks_mut(bytes.len() / 8) {
+            let bytes = &mut bytes[..8 * chunk.len()];
+            bytes.fill(0);
+            cipher.apply_keystream(bytes);
+            for (word, bytes) in chunk.iter_mut().zip(bytes.as_chunks::<8>().0) {
+                *word = u64::from_le_bytes(*bytes);
+            }
+        }
+        bytes.zeroize();
+    }
+}
+
+impl fmt::Debug for Prg {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Prg(redacted)")
+    }
+}
+
+/// Refuses to open twice under one label: the difference of two values under one mask is public. On
+/// in release builds too.
+#[derive(Debug, Default)]
+pub struct OpenOnce {
+    opened: HashSet<Label>,
+}
+
+/// Something was about to be opened under a mask that has been used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("step {}, operation {}: this mask has been opened already; start a new attempt", .0.step, .0.operation)]
+pub struct MaskReused(pub Label);
+
+impl OpenOnce {
+    /// Nothing opened yet, as at the start of an attempt.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes note of an opening, or refuses the second one.
+    pub fn open(&mut self, label: Label) -> Result<(), MaskReused> {
+        if self.opened.insert(label) { Ok(()) } else { Err(MaskReused(label)) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn attempt() -> Attempt {
+        Attempt { job: [7; 32], nonces: [[1; 16], [2; 16]] }
+    }
+
+    fn words(prg: &Prg, label: Label, first: u64, count: usize) -> Vec<u64> {
+        let mut out = vec![0; count];
+        prg.words(label, first, &mut out);
+        out
+    }
+
+    const LABEL: Label = Label { step: 3, operation: 5, stream: Stream::Mask };
+
+    #[test]
+    fn a_stream_is_the_same_wherever_one_starts_reading() {
+        let prg = Prg::new(&Seed::derive(&[9; 32], &attempt(), Party::Zero));
+        let whole = words(&prg, LABEL, 0, 2000);
+        for (first, count) in [(0, 1), (1, 7), (511, 3), (512, 1025), (1999, 1)] {
+            let part = words(&prg, LABEL, first as u64, count);
+            assert_eq!(part, whole[first..first + count]);
+        }
+    }
+
+    #[test]
+    fn whatever_differs_gives_another_stream() {
+        let seed = |secret: u8, change: &dyn Fn(&mut Attempt), party| {
+            let mut attempt = attempt();
+            change(&mut attempt);
+            Seed::derive(&[secret; 32], &attempt, party)
+        };
+        let same = |_: &mut Attempt| ();
+        let seeds = [
+            seed(9, &same, Party::Zero),
+            seed(8, &same, Party::Zero),
+            seed(9, &same, Party::One),
+            seed(9, &|a| a.job[31] ^= 1, Party::Zero),
+            seed(9, &|a| a.nonces[0][15] ^= 1, Party::Zero),
+            seed(9, &|a| a.nonces[1][0] ^= 1, Party::Zero),
+            seed(9, &|a| a.nonces.swap(0, 1), Party::Zero),
+        ];
+        let labels = [
+            LABEL,
+            Label { step: 4, ..LABEL },
+            Label { operation: 6, ..LABEL },
+            Label { operation: 5 << 8, ..LABEL },
+            Label { stream: Stream::Share, ..LABEL },
+            Label { stream: Stream::Bits, ..LABEL },
+        ];
+        let all: HashSet<Vec<u64>> = seeds
+            .iter()
+            .flat_map(|seed| labels.map(|label| words(&Prg::new(seed), label, 0, 4)))
+            .collect();
+        assert_eq!(all.len(), seeds.len() * labels.len());
+    }
+
+    #[test]
+    #[should_panic(expected = "2^32 words")]
+    fn a_stream_ends_before_its_counter_wraps() {
+        let prg = Prg::new(&Seed::from_bytes([1; 32]));
+        words(&prg, LABEL, (1 << 32) - 1, 2);
+    }
+
+    #[test]
+    fn the_last_word_of_a_stream_can_be_read() {
+        let prg = Prg::new(&Seed::from_bytes([1; 32]));
+        assert_ne!(words(&prg, LABEL, (1 << 32) - 2, 2), words(&prg, LABEL, 0, 2));
+    }
+
+    #[test]
+    fn the_key_stream_is_aes_in_counter_mode() {
+        // Block 0 and 1 of the label, computed with the block cipher itself.
+        use aes::cipher::{BlockCipherEncrypt, KeyInit};
+        let seed = Seed::from_bytes([5; 32]);
+        let mut key = [0; 16];
+        expand(seed.as_bytes(), &[b"dyad-mpc key v1"], &mut key);
+        let cipher = Aes128::new(&key.into());
+        let expected: Vec<u64> = (0..2u8)
+            .flat_map(|i| {
+                let mut block = LABEL.block();
+                block[15] = i;
+                let mut block = block.into();
+                cipher.encrypt_block(&mut block);
+                let (low, high) = block.split_at(8);
+                [low, high].map(|half| u64::from_le_bytes(half.try_into().expect("8 bytes")))
+            })
+            .collect();
+        assert_eq!(words(&Prg::new(&seed), LABEL, 0, 4), expected);
+    }
+
+    #[test]
+    fn opening_twice_under_one_label_is_refused() {
+        let mut once = OpenOnce::new();
+        assert_eq!(once.open(LABEL), Ok(()));
+        assert_eq!(once.open(Label { step: 4, ..LABEL }), Ok(()));
+        assert_eq!(once.open(LABEL), Err(MaskReused(LABEL)));
+    }
+
+    #[test]
+    fn secrets_do_not_print() {
+        let seed = Seed::from_bytes([0xab; 32]);
+        let text = format!("{seed:?} {:?}", Prg::new(&seed));
+        assert_eq!(text, "Seed(redacted) Prg(redacted)");
+    }
+}
