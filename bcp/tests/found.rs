@@ -4,7 +4,7 @@ mod common;
 
 use common::{big, fixture};
 use dyad_bcp::packing::SlotLayout;
-use dyad_bcp::{Backend, Error, SecretKey, UnifiedKey, UnprovedKey, fermat_many};
+use dyad_bcp::{Backend, Error, KeySize, ParaGen, SecretKey, UnifiedKey, UnprovedKey, fermat_many};
 use num_bigint::BigUint;
 
 #[test]
@@ -64,5 +64,24 @@ fn a_job_that_blinds_nothing_is_always_allowed() {
     ] {
         let layout = SlotLayout::new(&params, 8, sigma).expect("a layout");
         assert_eq!(layout.allows(values), allowed, "{sigma} {values}");
+    }
+}
+
+/// Fermat's method: if p is near q, a² - N is a square for a just above the root of N.
+#[test]
+fn generated_primes_are_not_neighbours() {
+    for bits in [256, 512] {
+        for _ in 0..10 {
+            let (params, _) =
+                ParaGen::new(KeySize::from_bits(bits).expect("a size")).run().expect("made");
+            let n = params.n();
+            let root = n.sqrt();
+            for step in 1..100u32 {
+                let a = &root + step;
+                let rest = &a * &a - n;
+                let b = rest.sqrt();
+                assert_ne!(&b * &b, rest, "{bits} bits: factored in {step} steps");
+            }
+        }
     }
 }
