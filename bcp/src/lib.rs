@@ -72,8 +72,9 @@
 //!   whose integer and IFMA multiplications take the same time for all operands. Moduli's sizes,
 //!   batch sizes and declared bounds of scalars show. Key generation shows how many candidates it
 //!   took. `num-bigint`, which is not constant time, only sees public numbers.
-//! - **Wiped memory** covers our own buffers, not registers, not pages the system swapped out, not
-//!   the copies a caller makes with [`Plaintext::to_biguint`].
+//! - **Wiped memory** is not complete yet: buffers of secrets that grew are freed unwiped, and registers,
+//!   swapped pages and copies a caller makes with [`Plaintext::to_biguint`] never were covered. The
+//!   sieve of the prime search is not constant time. See `docs/security.md`.
 
 mod arith;
 mod ciphertext;
