@@ -15,11 +15,11 @@
 //! cloud its own.
 
 use aes::Aes128;
-use aes::cipher::{KeyIvInit, StreamCipher, StreamCipherSeek};
+use aes::cipher::{InnerIvInit, KeyInit, StreamCipher, StreamCipherSeek};
 use ctr::Ctr32BE;
 use hkdf::Hkdf;
+use rayon::prelude::*;
 use sha2::Sha256;
-use std::collections::HashSet;
 use std::fmt;
 use zeroize::{Zeroize, Zeroizing};
 
@@ -115,8 +115,10 @@ pub enum Stream {
     Mask = 1,
     /// A share of a value whose other share is sent as a correction.
     Share = 2,
-    /// Bits: tables, masks of bits, monomials.
+    /// Masks of bits.
     Bits = 3,
+    /// Masks of the rows of a table.
+    Rows = 4,
 }
 
 /// Names one stream of a seed: the operation of a step, and what the stream is for.
@@ -146,7 +148,7 @@ impl Label {
 
 /// Draws the streams of one seed.
 pub struct Prg {
-    key: Zeroizing<[u8; 16]>,
+    cipher: Aes128,
 }
 
 /// Words in a stream: half of what the cipher's 32-bit counter of 16-byte blocks reaches.
@@ -158,7 +160,18 @@ impl Prg {
     pub fn new(seed: &Seed) -> Self {
         let mut key = Zeroizing::new([0; 16]);
         expand(seed.as_bytes(), &[b"dyad-mpc key v1"], &mut key[..]);
-        Self { key }
+        Self { cipher: Aes128::new((&*key).into()) }
+    }
+
+    /// The same words as [`words`](Self::words), drawn on all cores where there are many.
+    pub fn fill(&self, label: Label, first: u64, out: &mut [u64]) {
+        const AT_A_TIME: usize = 1 << 14;
+        if out.len() <= 2 * AT_A_TIME {
+            return self.words(label, first, out);
+        }
+        out.par_chunks_mut(AT_A_TIME).enumerate().for_each(|(i, out)| {
+            self.words(label, first + (i * AT_A_TIME) as u64, out);
+        });
     }
 
     /// Words `first ..` of the stream of this label.
@@ -168,7 +181,9 @@ impl Prg {
     pub fn words(&self, label: Label, first: u64, out: &mut [u64]) {
         let end = first.checked_add(out.len() as u64);
         assert!(end.is_some_and(|end| end <= STREAM_WORDS), "a stream has 2^32 words");
-        let mut cipher = Ctr32BE::<Aes128>::new((&*self.key).into(), (&label.block()).into());
+        let block = label.block();
+        let mut cipher =
+            Ctr32BE::from_core(ctr::CtrCore::inner_iv_init(self.cipher.clone(), (&block).into()));
         cipher.seek(8 * first);
         // A buffer that stays in the cache: the cipher works on bytes.
         let mut bytes = [0u8; 4096];
@@ -192,15 +207,25 @@ impl fmt::Debug for Prg {
 
 /// Refuses to open twice under one label: the difference of two values under one mask is public. On
 /// in release builds too.
+///
+/// Operations are opened in order, so it remembers the last one: nothing at it or before it is
+/// opened again.
 #[derive(Debug, Default)]
 pub struct OpenOnce {
-    opened: HashSet<Label>,
+    last: Option<(u64, u32)>,
 }
 
 /// Something was about to be opened under a mask that has been used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("step {}, operation {}: this mask has been opened already; start a new attempt", .0.step, .0.operation)]
-pub struct MaskReused(pub Label);
+#[error(
+    "step {step}, operation {operation}: its masks may have been used already; start a new attempt"
+)]
+pub struct MaskReused {
+    /// Step of the program.
+    pub step: u64,
+    /// Operation within the step.
+    pub operation: u32,
+}
 
 impl OpenOnce {
     /// Nothing opened yet, as at the start of an attempt.
@@ -210,14 +235,19 @@ impl OpenOnce {
     }
 
     /// Takes note of an opening, or refuses the second one.
-    pub fn open(&mut self, label: Label) -> Result<(), MaskReused> {
-        if self.opened.insert(label) { Ok(()) } else { Err(MaskReused(label)) }
+    pub fn open(&mut self, step: u64, operation: u32) -> Result<(), MaskReused> {
+        if self.last.is_some_and(|last| (step, operation) <= last) {
+            return Err(MaskReused { step, operation });
+        }
+        self.last = Some((step, operation));
+        Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::HashSet;
 
     fn attempt() -> Attempt {
         Attempt { job: [7; 32], nonces: [[1; 16], [2; 16]] }
@@ -310,9 +340,20 @@ mod tests {
     #[test]
     fn opening_twice_under_one_label_is_refused() {
         let mut once = OpenOnce::new();
-        assert_eq!(once.open(LABEL), Ok(()));
-        assert_eq!(once.open(Label { step: 4, ..LABEL }), Ok(()));
-        assert_eq!(once.open(LABEL), Err(MaskReused(LABEL)));
+        assert_eq!(once.open(3, 5), Ok(()));
+        assert_eq!(once.open(4, 0), Ok(()));
+        for (step, operation) in [(4, 0), (3, 6), (3, 5)] {
+            assert_eq!(once.open(step, operation), Err(MaskReused { step, operation }));
+        }
+        assert_eq!(once.open(4, 1), Ok(()));
+    }
+
+    #[test]
+    fn many_words_are_the_same_words() {
+        let prg = Prg::new(&Seed::from_bytes([3; 32]));
+        let mut many = vec![0; 100_003];
+        prg.fill(LABEL, 5, &mut many);
+        assert_eq!(many, words(&prg, LABEL, 5, 100_003));
     }
 
     #[test]

@@ -1,0 +1,37 @@
+//! Where C1's share of what is dealt comes from, and where the dealer puts it: a link, or a file
+//! that was written before.
+//!
+//! Over a link the dealer runs ahead only as far as C1 asks: C1 grants it steps ([`AHEAD`] at
+//! first, then one for each step it begins).
+
+mod file;
+mod stream;
+
+pub use file::{FileSink, FileSource};
+pub use stream::{LinkSink, LinkSource};
+
+use crate::error::{Op, Result};
+use bytes::Bytes;
+
+/// Steps the dealer may be ahead of C1, if nobody says otherwise.
+pub const AHEAD: u64 = 4;
+
+/// C1's source of what is dealt to it.
+pub trait Correlations: Send {
+    /// C1 begins a step.
+    fn step(&mut self, op: Op) -> Result<()>;
+    /// What was dealt for an operation: exactly so many words.
+    fn take(&mut self, op: Op, shape: u32, words: usize) -> Result<Bytes>;
+}
+
+/// Where the dealer puts what it deals to C1.
+pub trait Sink: Send {
+    /// The dealer is about to begin a step; waits until it may.
+    fn step(&mut self, op: Op) -> Result<()>;
+    /// Takes what is dealt for an operation.
+    fn put(&mut self, op: Op, shape: u32, words: &[u64]) -> Result<()>;
+    /// Nothing more comes.
+    fn finish(&mut self) -> Result<()>;
+    /// Bytes taken so far, headers included.
+    fn bytes(&self) -> u64;
+}

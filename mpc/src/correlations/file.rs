@@ -1,0 +1,170 @@
+//! Correlations in a file: an offline phase before the online one.
+//!
+//! ```text
+//! "dyad correlations" (17)  version (1)  used (1)  complete (1)  job (32)  nonces (32)
+//! then frames, each with its length before it (4, little-endian)
+//! ```
+//!
+//! A file names its attempt and is marked used, durably, before its first byte is read: what it
+//! holds masks one run and no other. Whoever copies the file copies the mark only if it is there
+//! already, so a copy must never be used: the attempt's number, agreed by both clouds, is what
+//! forbids it.
+
+use super::{Correlations, Sink};
+use crate::error::{Error, Op, Result};
+use crate::link::MAX_FRAME;
+use crate::prg::Attempt;
+use crate::wire::{Header, Kind, PIECE, VERSION, pieces};
+use bytes::{Bytes, BytesMut};
+use std::fs::{File, OpenOptions};
+use std::io::{BufReader, BufWriter, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+const NAME: &[u8; 17] = b"dyad correlations";
+const USED_AT: u64 = NAME.len() as u64 + 1;
+const COMPLETE_AT: u64 = USED_AT + 1;
+const HEAD: usize = NAME.len() + 3 + 32 + 32;
+
+/// Writes a file.
+pub struct FileSink {
+    path: PathBuf,
+    file: BufWriter<File>,
+    bytes: u64,
+}
+
+fn head(attempt: &Attempt) -> Vec<u8> {
+    let [nonce_0, nonce_1] = &attempt.nonces;
+    let flags = [VERSION as u8, 0, 0];
+    [&NAME[..], &flags, &attempt.job, nonce_0, nonce_1].concat()
+}
+
+fn wrong(path: &Path, what: impl ToString) -> Error {
+    Error::Correlations { path: path.display().to_string(), what: what.to_string() }
+}
+
+impl FileSink {
+    /// A new file, readable by its owner alone; refuses to write over another.
+    pub fn create(path: &Path, attempt: &Attempt) -> Result<Self> {
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let file = options.open(path).map_err(|error| wrong(path, error))?;
+        let mut file = BufWriter::with_capacity(1 << 20, file);
+        file.write_all(&head(attempt)).map_err(|error| wrong(path, error))?;
+        Ok(Self { path: path.to_owned(), file, bytes: 0 })
+    }
+}
+
+impl Sink for FileSink {
+    fn step(&mut self, _: Op) -> Result<()> {
+        Ok(())
+    }
+
+    fn put(&mut self, op: Op, shape: u32, words: &[u64]) -> Result<()> {
+        let header = Header::new(Kind::Dealt, op, shape, 0);
+        for piece in 0..pieces(words.len()) {
+            let part = &words[piece * PIECE..words.len().min((piece + 1) * PIECE)];
+            let frame = header.piece(piece, part.len()).frame(part);
+            self.bytes += frame.len() as u64;
+            self.file
+                .write_all(&(frame.len() as u32).to_le_bytes())
+                .and_then(|()| self.file.write_all(&frame))
+                .map_err(|error| wrong(&self.path, error))?;
+        }
+        Ok(())
+    }
+
+    /// Marks the file complete, durably.
+    fn finish(&mut self) -> Result<()> {
+        let path = &self.path;
+        let mark = |file: &mut BufWriter<File>| {
+            file.flush()?;
+            let file = file.get_mut();
+            file.sync_all()?;
+            file.seek(SeekFrom::Start(COMPLETE_AT))?;
+            file.write_all(&[1])?;
+            file.sync_all()
+        };
+        mark(&mut self.file).map_err(|error| wrong(path, error))
+    }
+
+    fn bytes(&self) -> u64 {
+        self.bytes
+    }
+}
+
+/// Reads a file, once.
+#[derive(Debug)]
+pub struct FileSource {
+    path: PathBuf,
+    file: BufReader<File>,
+}
+
+impl FileSource {
+    /// Opens the file of this attempt and marks it used, durably, before anything is read.
+    pub fn open(path: &Path, attempt: &Attempt) -> Result<Self> {
+        let failed = |error: std::io::Error| wrong(path, error);
+        let mut file = OpenOptions::new().read(true).write(true).open(path).map_err(failed)?;
+        // One reader at a time: between reading the mark and setting it nobody else may.
+        file.try_lock().map_err(|_| wrong(path, "it is being read by somebody else"))?;
+        let mut found = [0; HEAD];
+        file.read_exact(&mut found).map_err(|_| wrong(path, "it is too short to be one"))?;
+        let expected = head(attempt);
+        let (used, complete) = (found[USED_AT as usize], found[COMPLETE_AT as usize]);
+        if found[..NAME.len()] != expected[..NAME.len()] {
+            return Err(wrong(path, "it is no such file"));
+        }
+        if found[NAME.len()] != expected[NAME.len()] {
+            let theirs = found[NAME.len()];
+            return Err(wrong(path, format!("it has version {theirs}, this is version {VERSION}")));
+        }
+        if found[NAME.len() + 3..] != expected[NAME.len() + 3..] {
+            return Err(wrong(path, "it was dealt for another job or another attempt"));
+        }
+        if used != 0 {
+            let what = "it has been read already, and masks are used once: start a new attempt";
+            return Err(wrong(path, what));
+        }
+        if complete != 1 {
+            return Err(wrong(path, "the dealer did not finish it: have it dealt anew"));
+        }
+        file.seek(SeekFrom::Start(USED_AT)).map_err(failed)?;
+        file.write_all(&[1]).map_err(failed)?;
+        file.sync_all().map_err(failed)?;
+        file.seek(SeekFrom::Start(HEAD as u64)).map_err(failed)?;
+        Ok(Self { path: path.to_owned(), file: BufReader::with_capacity(1 << 20, file) })
+    }
+}
+
+impl Correlations for FileSource {
+    fn step(&mut self, _: Op) -> Result<()> {
+        Ok(())
+    }
+
+    fn take(&mut self, op: Op, shape: u32, words: usize) -> Result<Bytes> {
+        let mut all = BytesMut::with_capacity(8 * words);
+        for piece in 0..pieces(words) {
+            let mut length = [0; 4];
+            self.file
+                .read_exact(&mut length)
+                .map_err(|_| wrong(&self.path, format!("it ends before {op}")))?;
+            let length = u32::from_le_bytes(length) as usize;
+            if length > MAX_FRAME {
+                return Err(wrong(&self.path, "it is damaged"));
+            }
+            let mut frame = Vec::new();
+            let read = (&mut self.file).take(length as u64).read_to_end(&mut frame);
+            if !read.is_ok_and(|read| read == length) {
+                return Err(wrong(&self.path, format!("it ends within {op}")));
+            }
+            let len = (words - piece * PIECE).min(PIECE);
+            let expected = Header::new(Kind::Dealt, op, shape, 0).piece(piece, len);
+            let payload = expected.open(&frame.into()).map_err(|got| {
+                wrong(&self.path, format!("it has {got} where {op} needs {expected}"))
+            })?;
+            all.extend_from_slice(&payload);
+        }
+        Ok(all.freeze())
+    }
+}

@@ -1,0 +1,124 @@
+//! Correlations over a link between the dealer and C1.
+
+use super::{Correlations, Sink};
+use crate::error::{Error, Op, Result, Who};
+use crate::link::{Link, LinkError};
+use crate::wire::{self, HEADER, Header, Kind, PIECE, pieces};
+use bytes::{Bytes, BytesMut};
+use std::time::{Duration, Instant};
+
+/// C1's end.
+pub struct LinkSource {
+    link: Box<dyn Link>,
+    who: Who,
+    limit: Duration,
+    ahead: u64,
+}
+
+impl LinkSource {
+    /// Grants the dealer `ahead` steps; waits for it at most `limit` at a time.
+    pub fn new(link: Box<dyn Link>, job: &[u8; 32], ahead: u64, limit: Duration) -> Self {
+        Self { link, who: Who::new("C1", job), limit, ahead }
+    }
+
+    fn failed(&self, op: Op, source: LinkError) -> Error {
+        Error::Link { who: self.who.clone(), op, peer: "the dealer", source }
+    }
+}
+
+impl Correlations for LinkSource {
+    fn step(&mut self, op: Op) -> Result<()> {
+        let upto = op.step.saturating_add(self.ahead);
+        let credit = Header::new(Kind::Credit, op, 0, 0).piece(0, 1).frame(&[upto]);
+        self.link.send(credit).map_err(|source| self.failed(op, source))
+    }
+
+    fn take(&mut self, op: Op, shape: u32, words: usize) -> Result<Bytes> {
+        let count = pieces(words);
+        let mut all = BytesMut::with_capacity(if count > 1 { 8 * words } else { 0 });
+        for piece in 0..count {
+            let by = Instant::now() + self.limit;
+            let frame = self.link.recv(by).map_err(|source| self.failed(op, source))?;
+            let len = (words - piece * PIECE).min(PIECE);
+            let expected = Header::new(Kind::Dealt, op, shape, 0).piece(piece, len);
+            let payload = expected.open(&frame).map_err(|got| Error::Frame {
+                who: self.who.clone(),
+                op,
+                peer: "the dealer",
+                got,
+                expected: expected.to_string(),
+            })?;
+            if count == 1 {
+                return Ok(payload);
+            }
+            all.extend_from_slice(&payload);
+        }
+        Ok(all.freeze())
+    }
+}
+
+/// The dealer's end.
+pub struct LinkSink {
+    link: Box<dyn Link>,
+    who: Who,
+    limit: Duration,
+    /// Steps below this may be dealt.
+    granted: Option<u64>,
+    bytes: u64,
+}
+
+impl LinkSink {
+    /// Waits for C1 at most `limit` at a time.
+    pub fn new(link: Box<dyn Link>, job: &[u8; 32], limit: Duration) -> Self {
+        Self { link, who: Who::new("dealer", job), limit, granted: None, bytes: 0 }
+    }
+
+    fn failed(&self, op: Op, source: LinkError) -> Error {
+        Error::Link { who: self.who.clone(), op, peer: "C1", source }
+    }
+}
+
+impl Sink for LinkSink {
+    fn step(&mut self, op: Op) -> Result<()> {
+        while self.granted.is_none_or(|upto| op.step > upto) {
+            let by = Instant::now() + self.limit;
+            let frame = self.link.recv(by).map_err(|source| self.failed(op, source))?;
+            let credit = Header::read(&frame)
+                .filter(|header| header.kind == Kind::Credit as u8 && header.words == 1)
+                .filter(|header| header.open(&frame).is_ok());
+            let Some(credit) = credit else {
+                return Err(Error::Frame {
+                    who: self.who.clone(),
+                    op,
+                    peer: "C1",
+                    got: Header::read(&frame).map_or("no frame".to_owned(), |h| h.to_string()),
+                    expected: "a credit".to_owned(),
+                });
+            };
+            let mut upto = [0];
+            wire::words(&frame[HEADER..], 0, &mut upto);
+            // Never less than was granted before, and never beyond what the step allows.
+            self.granted = self.granted.max(Some(upto[0].max(credit.step)));
+        }
+        Ok(())
+    }
+
+    fn put(&mut self, op: Op, shape: u32, words: &[u64]) -> Result<()> {
+        let header = Header::new(Kind::Dealt, op, shape, 0);
+        for piece in 0..pieces(words.len()) {
+            let part = &words[piece * PIECE..words.len().min((piece + 1) * PIECE)];
+            let frame = header.piece(piece, part.len()).frame(part);
+            self.bytes += frame.len() as u64;
+            self.link.send(frame).map_err(|source| self.failed(op, source))?;
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    fn bytes(&self) -> u64 {
+        self.bytes
+    }
+}

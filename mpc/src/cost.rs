@@ -1,0 +1,188 @@
+//! The engine that only counts: the same program on shapes. What it counts is what the clouds'
+//! links count, frame by frame; and its trace is the program's name.
+
+use crate::bits::plan::{Plan, blocks};
+use crate::engine::{Audience, Engine, Outcome, Product, Task};
+use crate::error::{Op, Result};
+use crate::tensor::Meta;
+use crate::wire::{frame_bytes, pieces};
+use std::ops::{AddAssign, Sub};
+
+/// What a run costs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Count {
+    /// Times the clouds wait for each other.
+    pub rounds: u64,
+    /// Frames each cloud sends to the other: C0, C1.
+    pub messages: [u64; 2],
+    /// Bytes of them, headers included.
+    pub bytes: [u64; 2],
+    /// Bytes the dealer sends to C1, headers included. C0 gets nothing but a seed.
+    pub dealt: u64,
+    /// Multiplications of matrix products, in one cloud: the dealer does half as many.
+    pub multiplications: u64,
+}
+
+impl AddAssign for Count {
+    fn add_assign(&mut self, other: Self) {
+        self.rounds += other.rounds;
+        for i in 0..2 {
+            self.messages[i] += other.messages[i];
+            self.bytes[i] += other.bytes[i];
+        }
+        self.dealt += other.dealt;
+        self.multiplications += other.multiplications;
+    }
+}
+
+impl Sub for Count {
+    type Output = Self;
+    fn sub(self, other: Self) -> Self {
+        Self {
+            rounds: self.rounds - other.rounds,
+            messages: [0, 1].map(|i| self.messages[i] - other.messages[i]),
+            bytes: [0, 1].map(|i| self.bytes[i] - other.bytes[i]),
+            dealt: self.dealt - other.dealt,
+            multiplications: self.multiplications - other.multiplications,
+        }
+    }
+}
+
+/// The program on shapes.
+#[derive(Clone, Debug, Default)]
+pub struct Cost {
+    count: Count,
+    operations: Vec<(Op, Count)>,
+}
+
+impl Cost {
+    /// Nothing counted yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// What was done so far costs this.
+    #[must_use]
+    pub const fn count(&self) -> Count {
+        self.count
+    }
+
+    /// Each operation that costs something.
+    #[must_use]
+    pub fn operations(&self) -> &[(Op, Count)] {
+        &self.operations
+    }
+
+    fn add(&mut self, op: Op, count: Count) {
+        self.count += count;
+        self.operations.push((op, count));
+    }
+
+    /// One exchange of so many words each way.
+    fn exchange(words: usize) -> Count {
+        let frames = pieces(words) as u64;
+        let bytes = frame_bytes(words) as u64;
+        Count { rounds: frames, messages: [frames; 2], bytes: [bytes; 2], ..Count::default() }
+    }
+}
+
+impl Engine for Cost {
+    type Shared = ();
+    type Masked = ();
+    type Bit = ();
+    type Rows = ();
+    type Opened = Meta;
+
+    fn step(&mut self, _: u64) -> Result<()> {
+        Ok(())
+    }
+
+    fn input(&mut self, _: Op, _: &str, _: Meta) -> Result<()> {
+        Ok(())
+    }
+
+    fn public(&mut self, _: Vec<u64>) {}
+
+    fn mask(&mut self, op: Op, xs: &[(&(), Meta)]) -> Result<Vec<()>> {
+        self.add(op, Self::exchange(xs.iter().map(|(_, meta)| meta.shape.len()).sum()));
+        Ok(vec![(); xs.len()])
+    }
+
+    fn unmask(&mut self, (): &()) {}
+
+    fn product(
+        &mut self,
+        op: Op,
+        form: Product,
+        (_, x): (&(), Meta),
+        _: (&(), Meta),
+        out: Meta,
+    ) -> Result<()> {
+        let inner = match form {
+            Product::Entries => 1,
+            Product::Matrix(t) if t.first() => x.shape.rows,
+            Product::Matrix(_) => x.shape.cols,
+        };
+        let dealt = frame_bytes(out.shape.len()) as u64;
+        let multiplications = 2 * (out.shape.len() * inner) as u64;
+        self.add(op, Count { dealt, multiplications, ..Count::default() });
+        Ok(())
+    }
+
+    fn act(&mut self, op: Op, tasks: &[Task<'_, Self>]) -> Result<Vec<Outcome<Self>>> {
+        let plans: Vec<(Plan, usize)> =
+            tasks.iter().map(|task| (Plan::new(task.act), task.meta.shape.len())).collect();
+        let rounds = plans.iter().map(|(plan, _)| plan.rounds()).max().unwrap_or(0);
+        let mut count = Count::default();
+        for round in 0..rounds {
+            let live = plans.iter().filter(|(plan, _)| round < plan.rounds());
+            count += Self::exchange(live.map(|(plan, n)| plan.sent(round, *n)).sum());
+        }
+        let dealt = plans.iter().map(|(plan, n)| plan.dealt() * blocks(*n)).sum();
+        count.dealt = frame_bytes(dealt) as u64;
+        self.add(op, count);
+        Ok(plans
+            .iter()
+            .map(|(plan, _)| Outcome {
+                value: plan.gives_number().then_some(()),
+                bit: plan.gives_bits().then_some(()),
+            })
+            .collect())
+    }
+
+    fn number(&mut self, (): &()) {}
+
+    fn not(&mut self, (): &()) {}
+
+    fn prepare(&mut self, op: Op, (): &(), meta: Meta) -> Result<()> {
+        self.add(op, Self::exchange(meta.shape.len()));
+        Ok(())
+    }
+
+    fn rows(&mut self, (): &(), _: Meta, _: &[u32]) -> Result<()> {
+        Ok(())
+    }
+
+    fn open(&mut self, op: Op, xs: &[(&(), Meta)], to: Audience) -> Result<Vec<Meta>> {
+        let words = xs.iter().map(|(_, meta)| meta.shape.len()).sum();
+        let mut count = Self::exchange(words);
+        if let Audience::One(reader) = to {
+            // The reader sends nothing, and nobody waits after having sent.
+            count.rounds = 0;
+            count.messages[reader.index()] = 0;
+            count.bytes[reader.index()] = 0;
+        }
+        self.add(op, count);
+        Ok(xs.iter().map(|(_, meta)| *meta).collect())
+    }
+
+    fn check(&mut self, _: Op, (): &(), _: Meta) -> Result<()> {
+        Ok(())
+    }
+
+    fn agree(&mut self, op: Op, trace: [u8; 32]) -> Result<()> {
+        self.add(op, Self::exchange(trace.len() / 8));
+        Ok(())
+    }
+}

@@ -1,0 +1,138 @@
+//! What can go wrong in a run, and where it did.
+
+use crate::link::LinkError;
+use crate::prg::MaskReused;
+use std::fmt;
+
+/// The result of an operation.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// A place in a program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Op {
+    /// Step of the program.
+    pub step: u64,
+    /// Number of the operation within the step.
+    pub number: u32,
+    /// What it does.
+    pub name: &'static str,
+}
+
+impl fmt::Display for Op {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "step {}, operation {} ({})", self.step, self.number, self.name)
+    }
+}
+
+/// Who runs what: stands before every error of the network.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Who {
+    /// C0, C1, or the dealer.
+    pub name: &'static str,
+    /// First bytes of the job's hash, in hexadecimal digits.
+    pub job: String,
+}
+
+impl Who {
+    pub(crate) fn new(name: &'static str, job: &[u8; 32]) -> Self {
+        let job = job[..4].iter().map(|byte| format!("{byte:02x}")).collect();
+        Self { name, job }
+    }
+}
+
+impl fmt::Display for Who {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, job {}", self.name, self.job)
+    }
+}
+
+/// What can go wrong in a run.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The program puts together what does not fit: a mistake in the program, the same for all.
+    #[error("{op}: {what}")]
+    Program {
+        /// Where.
+        op: Op,
+        /// What does not fit.
+        what: String,
+    },
+    /// A value left its declared range. Only the clear engine can see it.
+    #[error(
+        "{op}: entry {index} is {value}, not below 2^{bound}: choose lower scales or a smaller rate"
+    )]
+    Overflow {
+        /// Where.
+        op: Op,
+        /// Which entry, counted row by row.
+        index: usize,
+        /// What it is, in the ring or, where the ring was left, nearly.
+        value: f64,
+        /// What was declared.
+        bound: u8,
+    },
+    /// An input that the job names was not given, or has another shape.
+    #[error("{op}: input {name:?}: {what}")]
+    Input {
+        /// Where.
+        op: Op,
+        /// The input's name in the program.
+        name: String,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// The peer, or the line to it, failed.
+    #[error("{who}, {op}: {peer}: {source}")]
+    Link {
+        /// Who says so.
+        who: Who,
+        /// Where.
+        op: Op,
+        /// The other end.
+        peer: &'static str,
+        /// How it failed.
+        source: LinkError,
+    },
+    /// The peer sent something else than the program has it send here.
+    #[error(
+        "{who}, {op}: {peer} sent {got}, expected {expected}: the two do not run the same program, or the line was tampered with"
+    )]
+    Frame {
+        /// Who says so.
+        who: Who,
+        /// Where.
+        op: Op,
+        /// The other end.
+        peer: &'static str,
+        /// What came.
+        got: String,
+        /// What should have come.
+        expected: String,
+    },
+    /// The two ends run different programs, jobs or attempts.
+    #[error("{who}: {peer} runs {theirs}, this end {ours}: {what}")]
+    Different {
+        /// Who says so.
+        who: Who,
+        /// The other end.
+        peer: &'static str,
+        /// What differs and what to do.
+        what: &'static str,
+        /// Its version or hash.
+        theirs: String,
+        /// Ours.
+        ours: String,
+    },
+    /// A mask was about to be opened a second time.
+    #[error(transparent)]
+    MaskReused(#[from] MaskReused),
+    /// A file of correlations cannot be used.
+    #[error("correlations in {path}: {what}")]
+    Correlations {
+        /// The file.
+        path: String,
+        /// What is wrong with it, and what to do.
+        what: String,
+    },
+}

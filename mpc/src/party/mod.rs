@@ -1,0 +1,514 @@
+//! The engine of the clouds: the program on additive shares, x = x_0 + x_1 in Z_{2^64}.
+//!
+//! ```text
+//! mask      x̂ = x + r, r = r_0 + r_1 of two streams: each sends x_i + r_i          one round
+//! product   X̂ = X+A, Ŷ = Y+B public; shares of A, B and C = AB:
+//!           [XY] = X̂Ŷ - X̂[B] - [A]Ŷ + [C], X̂Ŷ added by C0                         no message
+//!                = [C] + X̂ D - [A] Ŷ, D = Ŷ - [B] at C0 and -[B] at C1
+//! open      each sends its share, to both or to one                                 one round
+//! ```
+//!
+//! Who learns what: x̂, which is uniform whatever x is, as long as r is used once ([`OpenOnce`]) and
+//! nobody has both streams (the dealer has, and sees no x̂). C0's share of C is a stream of its own,
+//! C1's is C less that: either is uniform. So a simulator of a cloud's view draws what comes from
+//! the other and from the dealer at random, and what is opened on purpose fixes the last share.
+//!
+//! - [`act`]: everything that is not linear
+//! - [`dealt`]: the shares of what the dealer deals
+
+pub(crate) mod act;
+mod dealt;
+
+use crate::bits::plan::{Plan, blocks};
+use crate::correlations::Correlations;
+use crate::engine::clear::{Opened, find_input, oriented};
+use crate::engine::{Act, Audience, Engine, Outcome, Product, Task};
+use crate::error::{Error, Op, Result, Who};
+use crate::link::{Link, Metered, Traffic};
+use crate::matrix::{MatrixMut, multiply_add};
+use crate::prg::{Attempt, Label, OpenOnce, Party as Side, Prg, Seed, Stream};
+use crate::tensor::{Meta, Tensor, Veiled, View};
+use crate::wire::{self, Header, Kind, PIECE, VERSION, pieces};
+use act::{Offsets, Run};
+use bytes::Bytes;
+use dealt::Dealt;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// One of the two clouds.
+pub struct Party {
+    side: Side,
+    who: Who,
+    prg: Arc<Prg>,
+    /// What C1 is dealt; C0 has all from its seed.
+    correlations: Option<Box<dyn Correlations>>,
+    link: Metered<Box<dyn Link>>,
+    limit: Duration,
+    inputs: HashMap<String, (Meta, Vec<u64>)>,
+    once: OpenOnce,
+    step: Op,
+}
+
+/// What both clouds and the dealer must agree on before the first step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Contract {
+    /// The attempt, and in it the job.
+    pub attempt: Attempt,
+    /// Hash of the program's operations: [`Cost`](crate::Cost) knows it.
+    pub program: [u8; 32],
+}
+
+/// A table whose rows are masked: x̂, and where its masks come from.
+pub struct MaskedRows {
+    hat: Vec<u64>,
+    label: Label,
+}
+
+/// How long a party waits for another if nobody says otherwise.
+pub const LIMIT: Duration = Duration::from_secs(60);
+
+impl Party {
+    /// C0: all it is dealt follows from its seed.
+    #[must_use]
+    pub fn zero(seed: &Seed, attempt: &Attempt, link: Box<dyn Link>) -> Self {
+        Self::new(Side::Zero, seed, attempt, link, None)
+    }
+
+    /// C1: it is dealt corrections as well.
+    #[must_use]
+    pub fn one(
+        seed: &Seed,
+        attempt: &Attempt,
+        link: Box<dyn Link>,
+        correlations: Box<dyn Correlations>,
+    ) -> Self {
+        Self::new(Side::One, seed, attempt, link, Some(correlations))
+    }
+
+    fn new(
+        side: Side,
+        seed: &Seed,
+        attempt: &Attempt,
+        link: Box<dyn Link>,
+        correlations: Option<Box<dyn Correlations>>,
+    ) -> Self {
+        let name = if side == Side::Zero { "C0" } else { "C1" };
+        Self {
+            side,
+            who: Who::new(name, &attempt.job),
+            prg: Arc::new(Prg::new(seed)),
+            correlations,
+            link: Metered::new(link),
+            limit: LIMIT,
+            inputs: HashMap::new(),
+            once: OpenOnce::new(),
+            step: Op { step: 0, number: 0, name: "start" },
+        }
+    }
+
+    /// Waits for the others at most this long at a time.
+    #[must_use]
+    pub fn waiting(mut self, limit: Duration) -> Self {
+        self.limit = limit;
+        self
+    }
+
+    /// Gives this cloud's share of an input.
+    pub fn give(&mut self, name: &str, meta: Meta, share: Vec<u64>) {
+        self.inputs.insert(name.to_owned(), (meta, share));
+    }
+
+    /// What went over the link to the other cloud.
+    pub fn traffic(&self) -> Traffic {
+        self.link.traffic()
+    }
+
+    const fn first(&self) -> bool {
+        matches!(self.side, Side::Zero)
+    }
+
+    const fn peer(&self) -> &'static str {
+        if self.first() { "C1" } else { "C0" }
+    }
+
+    /// Compares version, job, attempt and program with the other cloud.
+    pub fn greet(&mut self, contract: &Contract) -> Result<()> {
+        let op = Op { step: 0, number: 0, name: "greeting" };
+        let mine = greeting(contract, self.side);
+        let words = all_words_of(&mine);
+        let header = Header::new(Kind::Hello, op, 0, 0).piece(0, words.len());
+        self.send(op, header.frame(&words))?;
+        let frame = self.recv(op)?;
+        check_greeting(&self.who, self.peer(), self.side.peer(), contract, &frame, header)
+    }
+
+    fn send(&mut self, op: Op, frame: Bytes) -> Result<()> {
+        let sent = self.link.send(frame);
+        sent.map_err(|source| self.link_failed(op, source))
+    }
+
+    fn recv(&mut self, op: Op) -> Result<Bytes> {
+        let frame = self.link.recv(Instant::now() + self.limit);
+        frame.map_err(|source| self.link_failed(op, source))
+    }
+
+    fn link_failed(&self, op: Op, source: crate::link::LinkError) -> Error {
+        Error::Link { who: self.who.clone(), op, peer: self.peer(), source }
+    }
+
+    fn send_piece(&mut self, op: Op, header: Header, words: &[u64], piece: usize) -> Result<()> {
+        let part = &words[piece * PIECE..words.len().min((piece + 1) * PIECE)];
+        self.send(op, header.piece(piece, part.len()).frame(part))
+    }
+
+    fn recv_piece(
+        &mut self,
+        op: Op,
+        header: Header,
+        piece: usize,
+        out: &mut Vec<u64>,
+        words: usize,
+    ) -> Result<()> {
+        let expected = header.piece(piece, (words - piece * PIECE).min(PIECE));
+        let frame = self.recv(op)?;
+        let payload = expected.open(&frame).map_err(|got| Error::Frame {
+            who: self.who.clone(),
+            op,
+            peer: self.peer(),
+            got,
+            expected: expected.to_string(),
+        })?;
+        out.extend(payload.as_chunks::<8>().0.iter().map(|bytes| u64::from_le_bytes(*bytes)));
+        Ok(())
+    }
+
+    /// Sends words and gives what the other sent: one round, or one a piece where they are many.
+    fn exchange(&mut self, op: Op, shape: u32, round: usize, words: &[u64]) -> Result<Vec<u64>> {
+        let header = Header::new(Kind::Opening, op, shape, round as u8);
+        let mut theirs = Vec::with_capacity(words.len());
+        let count = pieces(words.len());
+        self.send_piece(op, header, words, 0)?;
+        for piece in 0..count {
+            // One piece ahead, so that the line is never idle and neither side has to hold many.
+            if piece + 1 < count {
+                self.send_piece(op, header, words, piece + 1)?;
+            }
+            self.recv_piece(op, header, piece, &mut theirs, words.len())?;
+        }
+        Ok(theirs)
+    }
+
+    /// What is dealt for an operation.
+    fn dealt(&mut self, op: Op, shape: u32, words: usize) -> Result<Dealt> {
+        Ok(match &mut self.correlations {
+            Some(correlations) => Dealt::Sent(correlations.take(op, shape, words)?, 0),
+            None => Dealt::Seeded(Arc::clone(&self.prg), Self::label(op, Stream::Share), 0),
+        })
+    }
+
+    /// All rounds of some acts: in each, every tensor prepares, one exchange, every tensor finishes.
+    fn rounds(&mut self, op: Op, shape: u32, mut runs: Vec<Run<'_>>) -> Result<Vec<Outcome<Self>>> {
+        let rounds = runs.iter().map(|run| run.plan.rounds()).max().unwrap_or(0);
+        for round in 0..rounds {
+            let mut mine = Vec::new();
+            let mut ends = vec![0];
+            for run in &runs {
+                run.prepare(round, &mut mine);
+                ends.push(mine.len());
+            }
+            let theirs = self.exchange(op, shape, round, &mine)?;
+            for (run, at) in runs.iter_mut().zip(ends.windows(2)) {
+                run.finish(round, &mine[at[0]..at[1]], &theirs[at[0]..at[1]]);
+            }
+        }
+        Ok(runs
+            .into_iter()
+            .map(|run| {
+                let (value, bit) = run.results();
+                Outcome { value, bit }
+            })
+            .collect())
+    }
+
+    const fn label(op: Op, stream: Stream) -> Label {
+        Label { step: op.step, operation: op.number, stream }
+    }
+
+    /// Its own share of each mask of an operation: one stream, tensor after tensor.
+    fn masks(&self, op: Op, xs: &[(&Vec<u64>, Meta)]) -> Vec<Vec<u64>> {
+        let mut at = 0;
+        xs.iter()
+            .map(|(x, _)| {
+                let mut mask = vec![0; x.len()];
+                self.prg.fill(Self::label(op, Stream::Mask), at, &mut mask);
+                at += x.len() as u64;
+                mask
+            })
+            .collect()
+    }
+}
+
+fn all_words_of(bytes: &[u8]) -> Vec<u64> {
+    wire::all_words(bytes)
+}
+
+/// What one says of oneself: side, job, nonces, program.
+pub(crate) fn greeting(contract: &Contract, side: Side) -> Vec<u8> {
+    let Contract { attempt: Attempt { job, nonces: [nonce_0, nonce_1] }, program } = contract;
+    let side = [side.index() as u8, 0, 0, 0, 0, 0, 0, 0];
+    [&side[..], job, nonce_0, nonce_1, program].concat()
+}
+
+/// Holds the other's greeting against one's own.
+fn check_greeting(
+    who: &Who,
+    peer: &'static str,
+    side: Side,
+    contract: &Contract,
+    frame: &Bytes,
+    header: Header,
+) -> Result<()> {
+    let different = |what, theirs: &dyn ToString, ours: &dyn ToString| Error::Different {
+        who: who.clone(),
+        peer,
+        what,
+        theirs: theirs.to_string(),
+        ours: ours.to_string(),
+    };
+    let got = Header::read(frame);
+    if let Some(got) = got
+        && got.version != VERSION
+    {
+        let (theirs, ours) = (format!("version {}", got.version), format!("version {VERSION}"));
+        return Err(different("install the same release on both", &theirs, &ours));
+    }
+    let op = Op { step: 0, number: 0, name: "greeting" };
+    let theirs = header.open(frame).map_err(|got| Error::Frame {
+        who: who.clone(),
+        op,
+        peer,
+        got,
+        expected: header.to_string(),
+    })?;
+    let ours = greeting(contract, side);
+    let hex = |bytes: &[u8]| bytes.iter().take(8).map(|b| format!("{b:02x}")).collect::<String>();
+    let fields = [
+        (0..8, "both ends take the same side"),
+        (8..40, "they run different jobs"),
+        (40..72, "they are in different attempts: start a new one on both"),
+        (72..104, "their programs differ in an operation: install the same release on both"),
+    ];
+    for (field, what) in fields {
+        if theirs[field.clone()] != ours[field.clone()] {
+            return Err(different(what, &hex(&theirs[field.clone()]), &hex(&ours[field])));
+        }
+    }
+    Ok(())
+}
+
+impl Engine for Party {
+    type Shared = Vec<u64>;
+    type Masked = Veiled;
+    type Bit = Veiled;
+    type Rows = MaskedRows;
+    type Opened = Opened;
+
+    fn step(&mut self, step: u64) -> Result<()> {
+        self.step = Op { step, number: 0, name: "step" };
+        match &mut self.correlations {
+            Some(correlations) => correlations.step(self.step),
+            None => Ok(()),
+        }
+    }
+
+    fn input(&mut self, op: Op, name: &str, meta: Meta) -> Result<Vec<u64>> {
+        find_input(&self.inputs, op, name, meta)
+    }
+
+    fn public(&mut self, values: Vec<u64>) -> Vec<u64> {
+        if self.first() { values } else { vec![0; values.len()] }
+    }
+
+    fn mask(&mut self, op: Op, xs: &[(&Vec<u64>, Meta)]) -> Result<Vec<Veiled>> {
+        self.once.open(op.step, op.number)?;
+        let shape = wire::shape(op, xs.iter().map(|(_, meta)| *meta), &[]);
+        let shares = self.masks(op, xs);
+        let mine: Vec<u64> = xs
+            .iter()
+            .zip(&shares)
+            .flat_map(|((x, _), r)| x.iter().zip(r).map(|(x, r)| x.wrapping_add(*r)))
+            .collect();
+        let theirs = self.exchange(op, shape, 0, &mine)?;
+        let mut hats = mine.iter().zip(&theirs).map(|(a, b)| a.wrapping_add(*b));
+        Ok(shares
+            .into_iter()
+            .map(|share| Veiled { hat: hats.by_ref().take(share.len()).collect(), share })
+            .collect())
+    }
+
+    fn unmask(&mut self, x: &Veiled) -> Vec<u64> {
+        let one = u64::from(self.first());
+        let pairs = x.hat.iter().zip(&x.share);
+        pairs.map(|(hat, r)| hat.wrapping_mul(one).wrapping_sub(*r)).collect()
+    }
+
+    fn product(
+        &mut self,
+        op: Op,
+        form: Product,
+        (x, mx): (&Veiled, Meta),
+        (y, my): (&Veiled, Meta),
+        out: Meta,
+    ) -> Result<Vec<u64>> {
+        let len = out.shape.len();
+        let shape = wire::shape(op, [mx, my].into_iter(), &[]);
+        // [C]
+        let mut z = vec![0; len];
+        self.dealt(op, shape, len)?.read(0, &mut z);
+        // D
+        let d = self.unmask(y);
+        match form {
+            Product::Entries => {
+                for (i, z) in z.iter_mut().enumerate() {
+                    let public = x.hat[i].wrapping_mul(d[i]);
+                    let masked = x.share[i].wrapping_mul(y.hat[i]);
+                    *z = z.wrapping_add(public).wrapping_sub(masked);
+                }
+            }
+            Product::Matrix(t) => {
+                let (first, second) = (t.first(), t.second());
+                let negative: Vec<u64> = x.share.iter().map(|a| a.wrapping_neg()).collect();
+                let mut add = |a: &[u64], b: &[u64]| {
+                    multiply_add(
+                        oriented(a, mx.shape, first),
+                        oriented(b, my.shape, second),
+                        MatrixMut::new(&mut z, out.shape.rows, out.shape.cols),
+                    );
+                };
+                add(&x.hat, &d);
+                add(&negative, &y.hat);
+            }
+        }
+        Ok(z)
+    }
+
+    fn act(&mut self, op: Op, tasks: &[Task<'_, Self>]) -> Result<Vec<Outcome<Self>>> {
+        self.once.open(op.step, op.number)?;
+        let acts: Vec<Act> = tasks.iter().map(|task| task.act).collect();
+        let shape = wire::shape(op, tasks.iter().map(|task| task.meta), &acts);
+        let words = |task: &Task<'_, Self>| Plan::new(task.act).dealt() * blocks(task.z.len());
+        let dealt = self.dealt(op, shape, tasks.iter().map(words).sum())?;
+        let mut at = Offsets::default();
+        let mut runs = Vec::with_capacity(tasks.len());
+        for task in tasks {
+            let run = Run::new(
+                task.act,
+                task.z,
+                task.bit,
+                self.first(),
+                &self.prg,
+                (op.step, op.number),
+                at,
+                dealt.skip(at.dealt),
+            );
+            at = at.after(&run.plan, task.z.len());
+            runs.push(run);
+        }
+        self.rounds(op, shape, runs)
+    }
+
+    fn number(&mut self, b: &Veiled) -> Vec<u64> {
+        // b = b̂ + (1 - 2b̂) β
+        let one = u64::from(self.first());
+        let pairs = b.hat.iter().zip(&b.share);
+        pairs
+            .map(|(hat, beta)| {
+                let factor = 1u64.wrapping_sub(2 * hat);
+                hat.wrapping_mul(one).wrapping_add(factor.wrapping_mul(*beta))
+            })
+            .collect()
+    }
+
+    fn not(&mut self, b: &Veiled) -> Veiled {
+        Veiled { hat: b.hat.iter().map(|hat| 1 - hat).collect(), share: b.share.clone() }
+    }
+
+    fn prepare(&mut self, op: Op, x: &Vec<u64>, meta: Meta) -> Result<MaskedRows> {
+        self.once.open(op.step, op.number)?;
+        let shape = wire::shape(op, [meta].into_iter(), &[]);
+        let label = Self::label(op, Stream::Rows);
+        let mut mine = vec![0; x.len()];
+        self.prg.fill(label, 0, &mut mine);
+        for (mine, x) in mine.iter_mut().zip(x) {
+            *mine = mine.wrapping_add(*x);
+        }
+        let mut hat = self.exchange(op, shape, 0, &mine)?;
+        for (hat, mine) in hat.iter_mut().zip(&mine) {
+            *hat = hat.wrapping_add(*mine);
+        }
+        Ok(MaskedRows { hat, label })
+    }
+
+    fn rows(&mut self, table: &MaskedRows, meta: Meta, rows: &[u32]) -> Result<Veiled> {
+        let hat = table.hat.view(meta.shape, &View::Rows(rows));
+        let share = row_masks(&self.prg, table.label, meta, rows);
+        Ok(Veiled { hat, share })
+    }
+
+    fn open(&mut self, op: Op, xs: &[(&Vec<u64>, Meta)], to: Audience) -> Result<Vec<Opened>> {
+        let shape = wire::shape(op, xs.iter().map(|(_, meta)| *meta), &[]);
+        let mine: Vec<u64> = xs.iter().flat_map(|(x, _)| x.iter().copied()).collect();
+        let reads = to == Audience::All || to == Audience::One(self.side);
+        let tells = to == Audience::All || to == Audience::One(self.side.peer());
+        let header = Header::new(Kind::Opening, op, shape, 0);
+        let mut theirs = Vec::new();
+        for piece in 0..pieces(mine.len()) {
+            if tells {
+                self.send_piece(op, header, &mine, piece)?;
+            }
+            if reads {
+                self.recv_piece(op, header, piece, &mut theirs, mine.len())?;
+            }
+        }
+        let mut words = mine.iter().zip(&theirs).map(|(a, b)| a.wrapping_add(*b));
+        let take = if reads { usize::MAX } else { 0 };
+        Ok(xs
+            .iter()
+            .map(|(x, meta)| Opened {
+                meta: *meta,
+                words: words.by_ref().take(x.len().min(take)).collect(),
+            })
+            .collect())
+    }
+
+    fn check(&mut self, _: Op, _: &Vec<u64>, _: Meta) -> Result<()> {
+        Ok(())
+    }
+
+    fn agree(&mut self, op: Op, trace: [u8; 32]) -> Result<()> {
+        let mine = wire::all_words(&trace);
+        let theirs = self.exchange(op, 0, 0, &mine)?;
+        if theirs == mine {
+            return Ok(());
+        }
+        let hex = |words: &[u64]| format!("trace {:016x}", words[0].swap_bytes());
+        Err(Error::Different {
+            who: self.who.clone(),
+            peer: self.peer(),
+            what: "they did different operations: install the same release on both",
+            theirs: hex(&theirs),
+            ours: hex(&mine),
+        })
+    }
+}
+
+/// A party's share of the masks of some rows.
+pub(crate) fn row_masks(prg: &Prg, label: Label, meta: Meta, rows: &[u32]) -> Vec<u64> {
+    let cols = meta.shape.cols;
+    let mut share = vec![0; rows.len() * cols];
+    for (row, share) in rows.iter().zip(share.chunks_exact_mut(cols.max(1))) {
+        prg.words(label, u64::from(*row) * cols as u64, share);
+    }
+    share
+}

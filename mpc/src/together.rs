@@ -1,0 +1,210 @@
+//! Both clouds and the dealer in one process, each on its own thread: for tests, benchmarks and
+//! trying things out. Whoever runs this sees everything.
+
+use crate::correlations::{AHEAD, Correlations, LinkSink, LinkSource, Sink};
+use crate::engine::Engine;
+use crate::link::shaped::{Shape as Line, Shaped};
+use crate::link::tcp::TcpLink;
+use crate::link::{Link, LinkError, Traffic, memory};
+use crate::prg::{Attempt, Party as Side, Seed};
+use crate::tensor::Meta;
+use crate::{Clear, Contract, Cost, Dealer, Error, Opened, Party, Result, Session};
+use std::net::{TcpListener, TcpStream};
+use std::thread;
+use std::time::Duration;
+
+/// A program: written once, run by every engine.
+pub trait Program: Sync {
+    /// Does it all, and gives what it opened.
+    fn run<E: Engine>(&self, session: &mut Session<E>) -> Result<Vec<E::Opened>>;
+}
+
+/// An input: its name in the program, what is public of it, its ring elements.
+#[derive(Clone, Debug)]
+pub struct Input {
+    /// Name.
+    pub name: String,
+    /// Shape, scale, bound.
+    pub meta: Meta,
+    /// Row by row.
+    pub words: Vec<u64>,
+}
+
+impl Input {
+    /// An input.
+    #[must_use]
+    pub fn new(name: &str, meta: Meta, words: Vec<u64>) -> Self {
+        Self { name: name.to_owned(), meta, words }
+    }
+}
+
+/// How the three are connected.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Lines {
+    /// Channels in memory.
+    Memory,
+    /// Sockets on the loopback.
+    Tcp,
+    /// Sockets, with the delay and the rate of a long line.
+    Far(Line),
+}
+
+/// Two connected links.
+pub type Ends = (Box<dyn Link>, Box<dyn Link>);
+
+impl Lines {
+    /// Two connected ends.
+    pub fn pair(self) -> std::result::Result<Ends, LinkError> {
+        match self {
+            Self::Memory => {
+                let (a, b) = memory::pair();
+                Ok((Box::new(a), Box::new(b)))
+            }
+            Self::Tcp => {
+                let (a, b) = tcp_pair()?;
+                Ok((Box::new(a), Box::new(b)))
+            }
+            Self::Far(line) => {
+                let (a, b) = tcp_pair()?;
+                Ok((Box::new(Shaped::new(a, line)), Box::new(Shaped::new(b, line))))
+            }
+        }
+    }
+}
+
+fn tcp_pair() -> std::result::Result<(TcpLink, TcpLink), LinkError> {
+    let listener = TcpListener::bind(("127.0.0.1", 0))?;
+    let one = TcpStream::connect(listener.local_addr()?)?;
+    let (other, _) = listener.accept()?;
+    Ok((TcpLink::new(one)?, TcpLink::new(other)?))
+}
+
+/// What a run on shares gave.
+#[derive(Debug)]
+pub struct Finished {
+    /// What each cloud opened.
+    pub opened: [Vec<Opened>; 2],
+    /// What each cloud's link counted.
+    pub traffic: [Traffic; 2],
+    /// Bytes the dealer sent.
+    pub dealt: u64,
+    /// Hash of the operations.
+    pub trace: [u8; 32],
+}
+
+/// The program in the clear.
+pub fn clear<P: Program>(program: &P, inputs: &[Input]) -> Result<Vec<Opened>> {
+    let engine = inputs.iter().fold(Clear::new(), |engine, input| {
+        engine.with(&input.name, input.meta, input.words.clone())
+    });
+    program.run(&mut Session::new(engine))
+}
+
+/// What the program costs, and its trace.
+pub fn cost<P: Program>(program: &P) -> Result<(Cost, [u8; 32])> {
+    let mut session = Session::new(Cost::new());
+    program.run(&mut session)?;
+    let trace = session.trace();
+    Ok((session.into_engine(), trace))
+}
+
+/// Splits ring elements into two shares, the first of them drawn from the system's generator.
+///
+/// # Panics
+/// When the system's generator fails.
+#[must_use]
+pub fn split(words: &[u64]) -> [Vec<u64>; 2] {
+    let mut seed = [0; 32];
+    fill_random(&mut seed);
+    let prg = crate::prg::Prg::new(&Seed::from_bytes(seed));
+    let mut zero = vec![0; words.len()];
+    let label = crate::prg::Label { step: 0, operation: 0, stream: crate::prg::Stream::Share };
+    prg.fill(label, 0, &mut zero);
+    let one = words.iter().zip(&zero).map(|(x, share)| x.wrapping_sub(*share)).collect();
+    [zero, one]
+}
+
+fn fill_random(out: &mut [u8]) {
+    use rand::TryRng;
+    rand::rngs::SysRng.try_fill_bytes(out).unwrap_or_else(|error| {
+        unreachable!("the system's generator gives numbers: {error}");
+    });
+}
+
+/// A new attempt at a job, and the dealer's secret for it.
+#[must_use]
+pub fn attempt(job: [u8; 32]) -> (Attempt, [u8; 32]) {
+    let (mut nonces, mut secret) = ([[0; 16]; 2], [0; 32]);
+    nonces.iter_mut().for_each(|nonce| fill_random(nonce));
+    fill_random(&mut secret);
+    (Attempt { job, nonces }, secret)
+}
+
+/// Runs both clouds and the dealer.
+pub fn shared<P: Program>(program: &P, inputs: &[Input], lines: Lines) -> Result<Finished> {
+    let (_, trace) = cost(program)?;
+    let (attempt, secret) = attempt([0x5a; 32]);
+    let seeds = [Side::Zero, Side::One].map(|side| Seed::derive(&secret, &attempt, side));
+    let no_link = |source| Error::Link {
+        who: crate::Who { name: "test bench", job: String::new() },
+        op: crate::Op { step: 0, number: 0, name: "connect" },
+        peer: "the other end",
+        source,
+    };
+    let (zero, one) = lines.pair().map_err(no_link)?;
+    let (dealing, dealt) = lines.pair().map_err(no_link)?;
+    let mut parties = [
+        Party::zero(&seeds[0], &attempt, zero),
+        Party::one(
+            &seeds[1],
+            &attempt,
+            one,
+            Box::new(LinkSource::new(dealt, &attempt.job, AHEAD, LIMIT)) as Box<dyn Correlations>,
+        ),
+    ];
+    for input in inputs {
+        for (party, share) in parties.iter_mut().zip(split(&input.words)) {
+            party.give(&input.name, input.meta, share);
+        }
+    }
+    let contract = Contract { attempt, program: trace };
+    let sink: Box<dyn Sink> = Box::new(LinkSink::new(dealing, &attempt.job, LIMIT));
+    let dealer = Dealer::new([&seeds[0], &seeds[1]], sink);
+    let [zero, one] = parties;
+    let (zero, one, dealt) = thread::scope(|scope| {
+        let dealer = scope.spawn(|| {
+            let mut session = Session::new(dealer);
+            program.run(&mut session)?;
+            session.into_engine().finish()
+        });
+        let zero = scope.spawn(|| cloud(program, zero, &contract));
+        let one = cloud(program, one, &contract);
+        (join(zero), one, join(dealer))
+    });
+    // The clouds' errors say more than the dealer's, which is then merely left alone.
+    let ((opened_0, traffic_0), (opened_1, traffic_1)) = (zero?, one?);
+    Ok(Finished {
+        opened: [opened_0, opened_1],
+        traffic: [traffic_0, traffic_1],
+        dealt: dealt?,
+        trace,
+    })
+}
+
+/// How long each waits for another.
+const LIMIT: Duration = crate::LIMIT;
+
+fn cloud<P: Program>(
+    program: &P,
+    mut party: Party,
+    contract: &Contract,
+) -> Result<(Vec<Opened>, Traffic)> {
+    party.greet(contract)?;
+    let mut session = Session::new(party);
+    let opened = program.run(&mut session)?;
+    Ok((opened, session.engine().traffic()))
+}
+
+fn join<T>(thread: thread::ScopedJoinHandle<'_, T>) -> T {
+    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}

@@ -1,0 +1,83 @@
+//! Every operation on shares gives the bits that the clear engine gives.
+#![allow(clippy::unwrap_used)]
+
+use dyad_mpc::engine::{Engine, Transpose};
+use dyad_mpc::tensor::Meta;
+use dyad_mpc::together::{Input, Lines, Program, clear, cost, shared};
+use dyad_mpc::{Result, Session, Shift};
+
+struct All {
+    n: usize,
+    s: u8,
+}
+
+impl Program for All {
+    fn run<E: Engine>(&self, e: &mut Session<E>) -> Result<Vec<E::Opened>> {
+        let meta = Meta::new(1, self.n, 62, 61);
+        let x = e.input("x", meta)?;
+        let mut open = Vec::new();
+        for shift in [Shift::floor(self.s), Shift::nearest(self.s)] {
+            open.push(e.truncate_one(&x, shift)?);
+            let (y, b) = e.relu(&[(&x, shift)])?.pop().unwrap();
+            open.push(y);
+            let b = e.not(&b)?;
+            open.push(e.number(&b)?);
+            open.push(e.gate(&[(&b, &x, shift)])?.pop().unwrap());
+            open.push(e.gate(&[(&b, &x, Shift::floor(0))])?.pop().unwrap());
+        }
+        let sign = e.not_negative(&[&x])?.pop().unwrap();
+        open.push(e.number(&sign)?);
+        let zero = e.is_zero(&[&x])?.pop().unwrap();
+        open.push(e.number(&zero)?);
+        let low = e.input("low", Meta::new(1, self.n, 10, 20))?;
+        let m = e.mask_one(&low)?;
+        open.push(e.multiply(&m, &m)?);
+        open.push(e.matmul(&m, &m, Transpose::Second)?);
+        open.push(e.matmul(&m, &m, Transpose::First)?);
+        let refs: Vec<_> = open.iter().collect();
+        e.open(&refs, dyad_mpc::engine::Audience::All)
+    }
+}
+
+fn words(n: usize) -> Vec<u64> {
+    let mut state = 7u64;
+    (0..n)
+        .map(|i| match i {
+            0 => 0,
+            1 => 1,
+            2 => u64::MAX,
+            3 => (1 << 61) - 1,
+            4 => (1u64 << 61).wrapping_neg() + 1,
+            _ => {
+                state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+                let shift = 3 + (state >> 58) as u32;
+                ((state as i64) >> shift.min(63)) as u64
+            }
+        })
+        .collect()
+}
+
+#[test]
+fn all_acts_agree() {
+    for s in 1..=62 {
+        let n = [5, 64, 70, 512, 700][usize::from(s) % 5];
+        let low: Vec<u64> = words(n).iter().map(|x| ((*x as i64) >> 42) as u64).collect();
+        let inputs = [
+            Input::new("x", Meta::new(1, n, 62, 61), words(n)),
+            Input::new("low", Meta::new(1, n, 10, 20), low),
+        ];
+        let program = All { n, s };
+        let expected = clear(&program, &inputs).unwrap();
+        let run = shared(&program, &inputs, Lines::Memory).unwrap();
+        for (i, (a, b)) in expected.iter().zip(&run.opened[0]).enumerate() {
+            assert_eq!(a, b, "s = {s}, opened {i}");
+        }
+        assert_eq!(run.opened[0], run.opened[1]);
+        let (cost, _) = cost(&program).unwrap();
+        let count = cost.count();
+        // the greeting is not the program's
+        assert_eq!(count.rounds + 1, run.traffic[0].rounds);
+        assert_eq!(count.bytes[0] + 32 + 104, run.traffic[0].bytes_sent);
+        assert_eq!(count.dealt, run.dealt);
+    }
+}
