@@ -86,6 +86,7 @@ fn figure(bench: &'static str, params: String, pair: &Pair, baseline: &'static s
         unit: "ms",
         baseline: Some(baseline),
         ratio: Some(pair.ratio()),
+        ..Figure::default()
     }
 }
 
@@ -271,6 +272,7 @@ fn paragen(show: Show<'_>) -> Done {
             unit: "s",
             baseline: Some("num-prime is_prime, the same candidates, one core"),
             ratio: Some(pair.ratio()),
+            ..Figure::default()
         });
     }
     Ok(())

@@ -4,7 +4,7 @@ use serde::Serialize;
 use std::fmt;
 
 /// A line of output. The names of the fields are those of the JSON.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 pub(crate) struct Figure {
     pub bench: &'static str,
     pub params: String,
@@ -16,6 +16,18 @@ pub(crate) struct Figure {
     /// The baseline's time over ours.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ratio: Option<f64>,
+    /// Times the clouds wait for each other.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rounds: Option<u64>,
+    /// Bytes a cloud sends to the other.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bytes_sent: Option<u64>,
+    /// Bytes the dealer sends.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bytes_dealt: Option<u64>,
+    /// The most memory it held.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub peak_mib: Option<f64>,
 }
 
 impl Figure {

@@ -3,6 +3,7 @@
 mod bcp;
 mod figure;
 mod measure;
+mod mpc;
 
 use clap::Parser;
 use figure::Figure;
@@ -38,16 +39,16 @@ type Done = Result<(), Box<dyn std::error::Error>>;
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    let benches = bcp::BENCHES;
+    let benches: Vec<&Bench> = benches().collect();
     if args.list {
-        for bench in benches {
+        for bench in &benches {
             println!("{:<24} {}", bench.name, bench.about);
         }
         return ExitCode::SUCCESS;
     }
     let mut wanted = Vec::new();
     for name in &args.names {
-        let meant = meant_by(name, benches);
+        let meant = meant_by(name, &benches);
         if meant.is_empty() {
             eprintln!(
                 "dyad-bench: there is no figure `{name}`; `dyad-bench --list` shows them all"
@@ -72,13 +73,18 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
+/// All there are.
+fn benches() -> impl Iterator<Item = &'static Bench> {
+    [bcp::BENCHES, mpc::BENCHES].into_iter().flatten()
+}
+
 /// The benchmark of this name, or else all whose names begin with it and a dot.
-fn meant_by<'a>(name: &str, benches: &'a [Bench]) -> Vec<&'a Bench> {
+fn meant_by<'a>(name: &str, benches: &[&'a Bench]) -> Vec<&'a Bench> {
     let begins =
         |bench: &&Bench| bench.name.strip_prefix(name).is_some_and(|rest| rest.starts_with('.'));
     match benches.iter().find(|bench| bench.name == name) {
         Some(bench) => vec![bench],
-        None => benches.iter().filter(begins).collect(),
+        None => benches.iter().copied().filter(begins).collect(),
     }
 }
 
@@ -88,7 +94,12 @@ mod tests {
 
     #[test]
     fn a_name_means_itself_or_all_below_it() {
-        let names = |name| meant_by(name, bcp::BENCHES).iter().map(|b| b.name).collect::<Vec<_>>();
+        let names = |name| {
+            meant_by(name, &benches().collect::<Vec<_>>())
+                .iter()
+                .map(|b| b.name)
+                .collect::<Vec<_>>()
+        };
         assert_eq!(names("bcp.modexp"), ["bcp.modexp"]);
         assert_eq!(names("bcp.decrypt"), ["bcp.decrypt.user", "bcp.decrypt.master"]);
         assert_eq!(names("bcp").len(), bcp::BENCHES.len());

@@ -105,7 +105,7 @@ impl Engine for Cost {
     fn public(&mut self, _: Vec<u64>) {}
 
     fn mask(&mut self, op: Op, xs: &[(&(), Meta)]) -> Result<Vec<()>> {
-        self.add(op, Self::exchange(xs.iter().map(|(_, meta)| meta.shape.len()).sum()));
+        self.add(op, Self::exchange(xs.iter().map(|((), meta)| meta.shape.len()).sum()));
         Ok(vec![(); xs.len()])
     }
 
@@ -115,7 +115,7 @@ impl Engine for Cost {
         &mut self,
         op: Op,
         form: Product,
-        (_, x): (&(), Meta),
+        ((), x): (&(), Meta),
         _: (&(), Meta),
         out: Meta,
     ) -> Result<()> {
@@ -165,7 +165,7 @@ impl Engine for Cost {
     }
 
     fn open(&mut self, op: Op, xs: &[(&(), Meta)], to: Audience) -> Result<Vec<Meta>> {
-        let words = xs.iter().map(|(_, meta)| meta.shape.len()).sum();
+        let words = xs.iter().map(|((), meta)| meta.shape.len()).sum();
         let mut count = Self::exchange(words);
         if let Audience::One(reader) = to {
             // The reader sends nothing, and nobody waits after having sent.
@@ -174,7 +174,7 @@ impl Engine for Cost {
             count.bytes[reader.index()] = 0;
         }
         self.add(op, count);
-        Ok(xs.iter().map(|(_, meta)| *meta).collect())
+        Ok(xs.iter().map(|((), meta)| *meta).collect())
     }
 
     fn check(&mut self, _: Op, (): &(), _: Meta) -> Result<()> {

@@ -29,20 +29,19 @@ impl fmt::Display for Op {
 pub struct Who {
     /// C0, C1, or the dealer.
     pub name: &'static str,
-    /// First bytes of the job's hash, in hexadecimal digits.
-    pub job: String,
+    /// First bytes of the job's hash.
+    pub job: [u8; 4],
 }
 
 impl Who {
     pub(crate) fn new(name: &'static str, job: &[u8; 32]) -> Self {
-        let job = job[..4].iter().map(|byte| format!("{byte:02x}")).collect();
-        Self { name, job }
+        Self { name, job: std::array::from_fn(|i| job[i]) }
     }
 }
 
 impl fmt::Display for Who {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}, job {}", self.name, self.job)
+        write!(f, "{}, job {:08x}", self.name, u32::from_be_bytes(self.job))
     }
 }
 
@@ -106,9 +105,9 @@ pub enum Error {
         /// The other end.
         peer: &'static str,
         /// What came.
-        got: String,
+        got: Box<str>,
         /// What should have come.
-        expected: String,
+        expected: Box<str>,
     },
     /// The two ends run different programs, jobs or attempts.
     #[error("{who}: {peer} runs {theirs}, this end {ours}: {what}")]
@@ -120,9 +119,9 @@ pub enum Error {
         /// What differs and what to do.
         what: &'static str,
         /// Its version or hash.
-        theirs: String,
+        theirs: Box<str>,
         /// Ours.
-        ours: String,
+        ours: Box<str>,
     },
     /// A mask was about to be opened a second time.
     #[error(transparent)]

@@ -11,7 +11,7 @@ use crate::tensor::Meta;
 use crate::{Clear, Contract, Cost, Dealer, Error, Opened, Party, Result, Session};
 use std::net::{TcpListener, TcpStream};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A program: written once, run by every engine.
 pub trait Program: Sync {
@@ -90,6 +90,8 @@ pub struct Finished {
     pub dealt: u64,
     /// Hash of the operations.
     pub trace: [u8; 32],
+    /// From when all three were connected until all were done.
+    pub seconds: f64,
 }
 
 /// The program in the clear.
@@ -146,7 +148,7 @@ pub fn shared<P: Program>(program: &P, inputs: &[Input], lines: Lines) -> Result
     let (attempt, secret) = attempt([0x5a; 32]);
     let seeds = [Side::Zero, Side::One].map(|side| Seed::derive(&secret, &attempt, side));
     let no_link = |source| Error::Link {
-        who: crate::Who { name: "test bench", job: String::new() },
+        who: crate::Who { name: "set-up", job: [0; 4] },
         op: crate::Op { step: 0, number: 0, name: "connect" },
         peer: "the other end",
         source,
@@ -171,6 +173,7 @@ pub fn shared<P: Program>(program: &P, inputs: &[Input], lines: Lines) -> Result
     let sink: Box<dyn Sink> = Box::new(LinkSink::new(dealing, &attempt.job, LIMIT));
     let dealer = Dealer::new([&seeds[0], &seeds[1]], sink);
     let [zero, one] = parties;
+    let start = Instant::now();
     let (zero, one, dealt) = thread::scope(|scope| {
         let dealer = scope.spawn(|| {
             let mut session = Session::new(dealer);
@@ -181,6 +184,7 @@ pub fn shared<P: Program>(program: &P, inputs: &[Input], lines: Lines) -> Result
         let one = cloud(program, one, &contract);
         (join(zero), one, join(dealer))
     });
+    let seconds = start.elapsed().as_secs_f64();
     // The clouds' errors say more than the dealer's, which is then merely left alone.
     let ((opened_0, traffic_0), (opened_1, traffic_1)) = (zero?, one?);
     Ok(Finished {
@@ -188,6 +192,7 @@ pub fn shared<P: Program>(program: &P, inputs: &[Input], lines: Lines) -> Result
         traffic: [traffic_0, traffic_1],
         dealt: dealt?,
         trace,
+        seconds,
     })
 }
 

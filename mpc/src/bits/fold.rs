@@ -56,7 +56,7 @@ impl Layer {
     }
 
     /// Outputs are XORs of monomials over the inputs.
-    pub(crate) fn new(inputs: usize, outputs: Vec<Vec<Monomial>>) -> Self {
+    pub(crate) fn new(inputs: usize, outputs: &[Vec<Monomial>]) -> Self {
         let factors = |t: Monomial| (0..inputs).filter(move |i| t >> i & 1 == 1);
         let all = || outputs.iter().flatten().copied().filter(|t| t.count_ones() > 1);
         let mut opened: Vec<usize> = all().flat_map(factors).collect();
@@ -83,7 +83,7 @@ impl Layer {
             .map(|monomials| {
                 let mut output = Output { linear: vec![], public: vec![], terms: vec![] };
                 for t in monomials {
-                    if t.count_ones() == 1 {
+                    if t.is_power_of_two() {
                         output.linear.push(t.trailing_zeros() as usize);
                         continue;
                     }
@@ -133,19 +133,19 @@ impl Layer {
         for (output, out) in self.outputs.iter().zip(outputs) {
             let mut sum = Plane::ZERO;
             for i in &output.linear {
-                sum = sum ^ inputs[*i];
+                sum ^= inputs[*i];
             }
             if first {
                 for u in &output.public {
-                    sum = sum ^ product(hats, *u);
+                    sum ^= product(hats, *u);
                 }
             }
             for (s, sets) in &output.terms {
                 let mut factor = Plane::ZERO;
                 for u in sets {
-                    factor = factor ^ product(hats, *u);
+                    factor ^= product(hats, *u);
                 }
-                sum = sum ^ (shares[*s] & factor);
+                sum ^= shares[*s] & factor;
             }
             *out = sum;
         }

@@ -21,6 +21,11 @@
 //! - [`words`]: from the borrow to the result, by 64-bit words
 //! - [`parts`]: where a tensor's blocks stand in what is drawn, dealt and sent
 
+#![expect(
+    clippy::inline_always,
+    reason = "what runs with wide vectors must be compiled into the function that has them"
+)]
+
 pub(crate) mod fold;
 pub(crate) mod parts;
 pub(crate) mod plan;

@@ -38,24 +38,24 @@ pub(crate) struct Plan {
 
 impl Plan {
     pub(crate) fn new(act: Act) -> Self {
-        // Stretches of bits whose borrow (or equality) is wanted at their upper end.
-        let stretches: Vec<Range<u8>> = match act {
-            Act::Gate(0) => vec![],
-            Act::Truncate(s) | Act::Gate(s) => vec![0..s],
-            Act::Sign => vec![0..63],
-            Act::Relu(s) => vec![0..s, s..63],
-            Act::Zero => vec![0..64],
+        // Where the borrow (or equality) of the bits below is wanted.
+        let ends_at: &[u8] = match act {
+            Act::Gate(0) => &[],
+            Act::Truncate(s) | Act::Gate(s) => &[s],
+            Act::Sign => &[63],
+            Act::Relu(s) => &[s, 63],
+            Act::Zero => &[64],
         };
         let equality = act == Act::Zero;
         let mut digits = Vec::new();
         let mut groups: Vec<Range<usize>> = Vec::new();
         // After how many groups a borrow is wanted.
         let mut ends = Vec::new();
-        for stretch in stretches {
+        let mut low = 0;
+        for end in ends_at {
             let first = digits.len();
-            let mut low = stretch.start;
-            while low < stretch.end {
-                let width = DIGIT.min(stretch.end - low);
+            while low < *end {
+                let width = DIGIT.min(end - low);
                 digits.push(Digit { low, width });
                 low += width;
             }
@@ -69,7 +69,7 @@ impl Plan {
             (count, 1) => {
                 let all: Vec<_> = (0..count).map(|i| (2 * i, 2 * i + 1)).collect();
                 let result = if equality { Layer::equal(&all) } else { Layer::less(&all) };
-                (vec![Layer::new(2 * count, vec![result])], vec![0])
+                (vec![Layer::new(2 * count, &[result])], vec![0])
             }
             (count, _) => Self::two_layers(count, &groups, &ends, equality),
         };
@@ -99,7 +99,7 @@ impl Plan {
             }
             places.push((eq, lt));
         }
-        let results = ends
+        let results: Vec<_> = ends
             .iter()
             .map(|end| {
                 let below = &places[..*end];
@@ -107,7 +107,7 @@ impl Plan {
             })
             .collect();
         let inputs = outputs.len();
-        let layers = vec![Layer::new(2 * digits, outputs), Layer::new(inputs, results)];
+        let layers = vec![Layer::new(2 * digits, &outputs), Layer::new(inputs, &results)];
         (layers, (0..ends.len()).collect())
     }
 

@@ -17,6 +17,7 @@ pub struct LinkSource {
 
 impl LinkSource {
     /// Grants the dealer `ahead` steps; waits for it at most `limit` at a time.
+    #[must_use]
     pub fn new(link: Box<dyn Link>, job: &[u8; 32], ahead: u64, limit: Duration) -> Self {
         Self { link, who: Who::new("C1", job), limit, ahead }
     }
@@ -45,8 +46,8 @@ impl Correlations for LinkSource {
                 who: self.who.clone(),
                 op,
                 peer: "the dealer",
-                got,
-                expected: expected.to_string(),
+                got: got.into(),
+                expected: expected.to_string().into(),
             })?;
             if count == 1 {
                 return Ok(payload);
@@ -69,6 +70,7 @@ pub struct LinkSink {
 
 impl LinkSink {
     /// Waits for C1 at most `limit` at a time.
+    #[must_use]
     pub fn new(link: Box<dyn Link>, job: &[u8; 32], limit: Duration) -> Self {
         Self { link, who: Who::new("dealer", job), limit, granted: None, bytes: 0 }
     }
@@ -91,8 +93,8 @@ impl Sink for LinkSink {
                     who: self.who.clone(),
                     op,
                     peer: "C1",
-                    got: Header::read(&frame).map_or("no frame".to_owned(), |h| h.to_string()),
-                    expected: "a credit".to_owned(),
+                    got: Header::read(&frame).map_or("no frame".into(), |h| h.to_string().into()),
+                    expected: "a credit".into(),
                 });
             };
             let mut upto = [0];

@@ -82,7 +82,7 @@ impl Engine for Dealer {
         let mut at = 0;
         Ok(xs
             .iter()
-            .map(|(_, meta)| {
+            .map(|((), meta)| {
                 let mut mask = vec![0; meta.shape.len()];
                 self.sum(label(op, Stream::Mask), at, &mut mask);
                 at += mask.len() as u64;
@@ -166,7 +166,7 @@ impl Engine for Dealer {
     }
 
     fn open(&mut self, _: Op, xs: &[(&(), Meta)], _: Audience) -> Result<Vec<Meta>> {
-        Ok(xs.iter().map(|(_, meta)| *meta).collect())
+        Ok(xs.iter().map(|((), meta)| *meta).collect())
     }
 
     fn check(&mut self, _: Op, _: &(), _: Meta) -> Result<()> {

@@ -66,7 +66,7 @@ pub struct MaskedRows {
 }
 
 /// How long a party waits for another if nobody says otherwise.
-pub const LIMIT: Duration = Duration::from_secs(60);
+pub const LIMIT: Duration = Duration::from_mins(1);
 
 impl Party {
     /// C0: all it is dealt follows from its seed.
@@ -120,6 +120,7 @@ impl Party {
     }
 
     /// What went over the link to the other cloud.
+    #[must_use]
     pub fn traffic(&self) -> Traffic {
         self.link.traffic()
     }
@@ -176,8 +177,8 @@ impl Party {
             who: self.who.clone(),
             op,
             peer: self.peer(),
-            got,
-            expected: expected.to_string(),
+            got: got.into(),
+            expected: expected.to_string().into(),
         })?;
         out.extend(payload.as_chunks::<8>().0.iter().map(|bytes| u64::from_le_bytes(*bytes)));
         Ok(())
@@ -273,8 +274,8 @@ fn check_greeting(
         who: who.clone(),
         peer,
         what,
-        theirs: theirs.to_string(),
-        ours: ours.to_string(),
+        theirs: theirs.to_string().into(),
+        ours: ours.to_string().into(),
     };
     let got = Header::read(frame);
     if let Some(got) = got
@@ -288,11 +289,14 @@ fn check_greeting(
         who: who.clone(),
         op,
         peer,
-        got,
-        expected: header.to_string(),
+        got: got.into(),
+        expected: header.to_string().into(),
     })?;
     let ours = greeting(contract, side);
-    let hex = |bytes: &[u8]| bytes.iter().take(8).map(|b| format!("{b:02x}")).collect::<String>();
+    let hex = |bytes: &[u8]| {
+        let first = bytes.first_chunk().map_or(0, |first| u64::from_be_bytes(*first));
+        format!("{first:016x}")
+    };
     let fields = [
         (0..8, "both ends take the same side"),
         (8..40, "they run different jobs"),
@@ -497,8 +501,8 @@ impl Engine for Party {
             who: self.who.clone(),
             peer: self.peer(),
             what: "they did different operations: install the same release on both",
-            theirs: hex(&theirs),
-            ours: hex(&mine),
+            theirs: hex(&theirs).into(),
+            ours: hex(&mine).into(),
         })
     }
 }
