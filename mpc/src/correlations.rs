@@ -20,16 +20,18 @@ pub const AHEAD: u64 = 4;
 pub trait Correlations: Send {
     /// C1 begins a step.
     fn step(&mut self, op: Op) -> Result<()>;
-    /// What was dealt for an operation: exactly so many words.
-    fn take(&mut self, op: Op, shape: u32, words: usize) -> Result<Bytes>;
+    /// What was dealt for an operation: exactly so many words, in pieces of [`PIECE`].
+    ///
+    /// [`PIECE`]: crate::wire::PIECE
+    fn take(&mut self, op: Op, shape: u32, words: usize) -> Result<Vec<Bytes>>;
 }
 
 /// Where the dealer puts what it deals to C1.
 pub trait Sink: Send {
     /// The dealer is about to begin a step; waits until it may.
     fn step(&mut self, op: Op) -> Result<()>;
-    /// Takes what is dealt for an operation.
-    fn put(&mut self, op: Op, shape: u32, words: &[u64]) -> Result<()>;
+    /// Takes a frame of what is dealt for an operation.
+    fn put(&mut self, op: Op, frame: Bytes) -> Result<()>;
     /// Nothing more comes.
     fn finish(&mut self) -> Result<()>;
     /// Bytes taken so far, headers included.

@@ -21,7 +21,7 @@ use hkdf::Hkdf;
 use rayon::prelude::*;
 use sha2::Sha256;
 use std::fmt;
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 /// One of the two clouds in a computation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -185,17 +185,12 @@ impl Prg {
         let mut cipher =
             Ctr32BE::from_core(ctr::CtrCore::inner_iv_init(self.cipher.clone(), (&block).into()));
         cipher.seek(8 * first);
-        // A buffer that stays in the cache: the cipher works on bytes.
-        let mut bytes = [0u8; 4096];
-        for chunk in out.chunks_mut(bytes.len() / 8) {
-            let bytes = &mut bytes[..8 * chunk.len()];
-            bytes.fill(0);
-            cipher.apply_keystream(bytes);
-            for (word, bytes) in chunk.iter_mut().zip(bytes.as_chunks::<8>().0) {
-                *word = u64::from_le_bytes(*bytes);
-            }
+        // The cipher adds its stream to what is there.
+        out.fill(0);
+        cipher.apply_keystream(bytemuck::cast_slice_mut(out));
+        if cfg!(target_endian = "big") {
+            out.iter_mut().for_each(|word| *word = u64::from_le(*word));
         }
-        bytes.zeroize();
     }
 }
 

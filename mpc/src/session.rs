@@ -510,7 +510,7 @@ impl<E: Engine> Session<E> {
         only(self.open(&[x], Audience::All)?)
     }
 
-    /// Adds the rounding constants, checks what can be checked, and lets the engine act.
+    /// Checks what can be checked and lets the engine act.
     #[expect(clippy::type_complexity, reason = "what an act takes, in one place")]
     fn act(
         &mut self,
@@ -526,15 +526,13 @@ impl<E: Engine> Session<E> {
         for (act, x, shift, bit) in acts {
             check_act(op, *act, x.meta, *shift, bit.map(|b| b.meta))?;
         }
-        let rounded: Vec<Option<E::Shared>> =
-            acts.iter().map(|(_, x, shift, _)| self.rounded(x, *shift)).collect();
         let tasks: Vec<Task<'_, E>> = acts
             .iter()
-            .zip(&rounded)
-            .map(|((act, x, _, bit), rounded)| Task {
+            .map(|(act, x, shift, bit)| Task {
                 act: *act,
-                z: rounded.as_ref().unwrap_or(&x.data),
+                z: &x.data,
                 meta: x.meta,
+                add: shift.constant(),
                 bit: bit.map(|b| &b.data),
             })
             .collect();
@@ -550,15 +548,6 @@ impl<E: Engine> Session<E> {
                 )
             })
             .collect())
-    }
-
-    /// With the rounding constant added, if there is one.
-    fn rounded(&mut self, x: &Shared<E>, shift: Shift) -> Option<E::Shared> {
-        let constant = shift.constant();
-        (constant != 0).then(|| {
-            let constant = self.engine.public(vec![constant; x.meta.shape.len()]);
-            Tensor::linear(&[(1, &x.data), (1, &constant)])
-        })
     }
 }
 

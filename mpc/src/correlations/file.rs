@@ -14,8 +14,8 @@ use super::{Correlations, Sink};
 use crate::error::{Error, Op, Result};
 use crate::link::MAX_FRAME;
 use crate::prg::Attempt;
-use crate::wire::{Header, Kind, PIECE, VERSION, pieces};
-use bytes::{Bytes, BytesMut};
+use crate::wire::{Header, Kind, VERSION, piece_words, pieces};
+use bytes::Bytes;
 use std::fs::{File, OpenOptions};
 use std::io::{BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -61,18 +61,12 @@ impl Sink for FileSink {
         Ok(())
     }
 
-    fn put(&mut self, op: Op, shape: u32, words: &[u64]) -> Result<()> {
-        let header = Header::new(Kind::Dealt, op, shape, 0);
-        for piece in 0..pieces(words.len()) {
-            let part = &words[piece * PIECE..words.len().min((piece + 1) * PIECE)];
-            let frame = header.piece(piece, part.len()).frame(part);
-            self.bytes += frame.len() as u64;
-            self.file
-                .write_all(&(frame.len() as u32).to_le_bytes())
-                .and_then(|()| self.file.write_all(&frame))
-                .map_err(|error| wrong(&self.path, error))?;
-        }
-        Ok(())
+    fn put(&mut self, _: Op, frame: Bytes) -> Result<()> {
+        self.bytes += frame.len() as u64;
+        self.file
+            .write_all(&(frame.len() as u32).to_le_bytes())
+            .and_then(|()| self.file.write_all(&frame))
+            .map_err(|error| wrong(&self.path, error))
     }
 
     /// Marks the file complete, durably.
@@ -142,8 +136,8 @@ impl Correlations for FileSource {
         Ok(())
     }
 
-    fn take(&mut self, op: Op, shape: u32, words: usize) -> Result<Bytes> {
-        let mut all = BytesMut::with_capacity(8 * words);
+    fn take(&mut self, op: Op, shape: u32, words: usize) -> Result<Vec<Bytes>> {
+        let mut all = Vec::with_capacity(pieces(words));
         for piece in 0..pieces(words) {
             let mut length = [0; 4];
             self.file
@@ -158,13 +152,13 @@ impl Correlations for FileSource {
             if !read.is_ok_and(|read| read == length) {
                 return Err(wrong(&self.path, format!("it ends within {op}")));
             }
-            let len = (words - piece * PIECE).min(PIECE);
+            let len = piece_words(words, piece);
             let expected = Header::new(Kind::Dealt, op, shape, 0).piece(piece, len);
             let payload = expected.open(&frame.into()).map_err(|got| {
                 wrong(&self.path, format!("it has {got} where {op} needs {expected}"))
             })?;
-            all.extend_from_slice(&payload);
+            all.push(payload);
         }
-        Ok(all.freeze())
+        Ok(all)
     }
 }

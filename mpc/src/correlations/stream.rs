@@ -3,8 +3,8 @@
 use super::{Correlations, Sink};
 use crate::error::{Error, Op, Result, Who};
 use crate::link::{Link, LinkError};
-use crate::wire::{self, HEADER, Header, Kind, PIECE, pieces};
-use bytes::{Bytes, BytesMut};
+use crate::wire::{self, HEADER, Header, Kind, piece_words, pieces};
+use bytes::Bytes;
 use std::time::{Duration, Instant};
 
 /// C1's end.
@@ -34,27 +34,22 @@ impl Correlations for LinkSource {
         self.link.send(credit).map_err(|source| self.failed(op, source))
     }
 
-    fn take(&mut self, op: Op, shape: u32, words: usize) -> Result<Bytes> {
-        let count = pieces(words);
-        let mut all = BytesMut::with_capacity(if count > 1 { 8 * words } else { 0 });
-        for piece in 0..count {
+    fn take(&mut self, op: Op, shape: u32, words: usize) -> Result<Vec<Bytes>> {
+        let header = Header::new(Kind::Dealt, op, shape, 0);
+        let mut one = |piece| {
             let by = Instant::now() + self.limit;
-            let frame = self.link.recv(by).map_err(|source| self.failed(op, source))?;
-            let len = (words - piece * PIECE).min(PIECE);
-            let expected = Header::new(Kind::Dealt, op, shape, 0).piece(piece, len);
-            let payload = expected.open(&frame).map_err(|got| Error::Frame {
+            let frame = self.link.recv(by);
+            let frame = frame.map_err(|source| self.failed(op, source))?;
+            let expected = header.piece(piece, piece_words(words, piece));
+            expected.open(&frame).map_err(|got| Error::Frame {
                 who: self.who.clone(),
                 op,
                 peer: "the dealer",
                 got: got.into(),
                 expected: expected.to_string().into(),
-            })?;
-            if count == 1 {
-                return Ok(payload);
-            }
-            all.extend_from_slice(&payload);
-        }
-        Ok(all.freeze())
+            })
+        };
+        (0..pieces(words)).map(&mut one).collect()
     }
 }
 
@@ -105,15 +100,9 @@ impl Sink for LinkSink {
         Ok(())
     }
 
-    fn put(&mut self, op: Op, shape: u32, words: &[u64]) -> Result<()> {
-        let header = Header::new(Kind::Dealt, op, shape, 0);
-        for piece in 0..pieces(words.len()) {
-            let part = &words[piece * PIECE..words.len().min((piece + 1) * PIECE)];
-            let frame = header.piece(piece, part.len()).frame(part);
-            self.bytes += frame.len() as u64;
-            self.link.send(frame).map_err(|source| self.failed(op, source))?;
-        }
-        Ok(())
+    fn put(&mut self, op: Op, frame: Bytes) -> Result<()> {
+        self.bytes += frame.len() as u64;
+        self.link.send(frame).map_err(|source| self.failed(op, source))
     }
 
     fn finish(&mut self) -> Result<()> {

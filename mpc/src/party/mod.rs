@@ -28,7 +28,7 @@ use crate::link::{Link, Metered, Traffic};
 use crate::matrix::{MatrixMut, multiply_add};
 use crate::prg::{Attempt, Label, OpenOnce, Party as Side, Prg, Seed, Stream};
 use crate::tensor::{Meta, Tensor, Veiled, View};
-use crate::wire::{self, Header, Kind, PIECE, VERSION, pieces};
+use crate::wire::{self, Header, Kind, PIECE, VERSION, WINDOW, piece_words, pieces};
 use act::{Offsets, Run};
 use bytes::Bytes;
 use dealt::Dealt;
@@ -171,7 +171,7 @@ impl Party {
         out: &mut Vec<u64>,
         words: usize,
     ) -> Result<()> {
-        let expected = header.piece(piece, (words - piece * PIECE).min(PIECE));
+        let expected = header.piece(piece, piece_words(words, piece));
         let frame = self.recv(op)?;
         let payload = expected.open(&frame).map_err(|got| Error::Frame {
             who: self.who.clone(),
@@ -180,7 +180,7 @@ impl Party {
             got: got.into(),
             expected: expected.to_string().into(),
         })?;
-        out.extend(payload.as_chunks::<8>().0.iter().map(|bytes| u64::from_le_bytes(*bytes)));
+        wire::append(&payload, out);
         Ok(())
     }
 
@@ -189,13 +189,15 @@ impl Party {
         let header = Header::new(Kind::Opening, op, shape, round as u8);
         let mut theirs = Vec::with_capacity(words.len());
         let count = pieces(words.len());
-        self.send_piece(op, header, words, 0)?;
+        for piece in 0..count.min(WINDOW) {
+            self.send_piece(op, header, words, piece)?;
+        }
         for piece in 0..count {
-            // One piece ahead, so that the line is never idle and neither side has to hold many.
-            if piece + 1 < count {
-                self.send_piece(op, header, words, piece + 1)?;
-            }
             self.recv_piece(op, header, piece, &mut theirs, words.len())?;
+            // A window ahead, so that the line is never idle and neither side has to hold many.
+            if piece + WINDOW < count {
+                self.send_piece(op, header, words, piece + WINDOW)?;
+            }
         }
         Ok(theirs)
     }
@@ -203,7 +205,7 @@ impl Party {
     /// What is dealt for an operation.
     fn dealt(&mut self, op: Op, shape: u32, words: usize) -> Result<Dealt> {
         Ok(match &mut self.correlations {
-            Some(correlations) => Dealt::Sent(correlations.take(op, shape, words)?, 0),
+            Some(correlations) => Dealt::Sent(Arc::new(correlations.take(op, shape, words)?), 0),
             None => Dealt::Seeded(Arc::clone(&self.prg), Self::label(op, Stream::Share), 0),
         })
     }
@@ -408,10 +410,10 @@ impl Engine for Party {
         for task in tasks {
             let run = Run::new(
                 task.act,
-                task.z,
+                (task.z, task.add),
                 task.bit,
                 self.first(),
-                &self.prg,
+                Arc::clone(&self.prg),
                 (op.step, op.number),
                 at,
                 dealt.skip(at.dealt),
@@ -463,20 +465,23 @@ impl Engine for Party {
     fn open(&mut self, op: Op, xs: &[(&Vec<u64>, Meta)], to: Audience) -> Result<Vec<Opened>> {
         let shape = wire::shape(op, xs.iter().map(|(_, meta)| *meta), &[]);
         let mine: Vec<u64> = xs.iter().flat_map(|(x, _)| x.iter().copied()).collect();
-        let reads = to == Audience::All || to == Audience::One(self.side);
-        let tells = to == Audience::All || to == Audience::One(self.side.peer());
         let header = Header::new(Kind::Opening, op, shape, 0);
         let mut theirs = Vec::new();
-        for piece in 0..pieces(mine.len()) {
-            if tells {
-                self.send_piece(op, header, &mine, piece)?;
+        match to {
+            Audience::All => theirs = self.exchange(op, shape, 0, &mine)?,
+            Audience::One(side) if side == self.side => {
+                for piece in 0..pieces(mine.len()) {
+                    self.recv_piece(op, header, piece, &mut theirs, mine.len())?;
+                }
             }
-            if reads {
-                self.recv_piece(op, header, piece, &mut theirs, mine.len())?;
+            Audience::One(_) => {
+                for piece in 0..pieces(mine.len()) {
+                    self.send_piece(op, header, &mine, piece)?;
+                }
             }
         }
         let mut words = mine.iter().zip(&theirs).map(|(a, b)| a.wrapping_add(*b));
-        let take = if reads { usize::MAX } else { 0 };
+        let take = if to == Audience::One(self.side.peer()) { 0 } else { usize::MAX };
         Ok(xs
             .iter()
             .map(|(x, meta)| Opened {
