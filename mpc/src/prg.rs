@@ -189,7 +189,9 @@ impl Prg {
         out.fill(0);
         cipher.apply_keystream(bytemuck::cast_slice_mut(out));
         if cfg!(target_endian = "big") {
-            out.iter_mut().for_each(|word| *word = u64::from_le(*word));
+            for word in out {
+                *word = u64::from_le(*word);
+            }
         }
     }
 }

@@ -352,7 +352,7 @@ impl<E: Engine> Session<E> {
 
     /// One tensor masked.
     pub fn mask_one(&mut self, x: &Shared<E>) -> Result<Masked<E>> {
-        only(self.mask(&[x])?)
+        Ok(only(self.mask(&[x])?))
     }
 
     /// The tensor behind its mask: free.
@@ -405,12 +405,12 @@ impl<E: Engine> Session<E> {
     pub fn truncate(&mut self, xs: &[(&Shared<E>, Shift)]) -> Result<Vec<Shared<E>>> {
         let acts: Vec<_> =
             xs.iter().map(|(x, shift)| (Act::Truncate(shift.bits), *x, *shift, None)).collect();
-        self.act("truncate", &acts)?.into_iter().map(|(value, _)| some(value)).collect()
+        Ok(self.act("truncate", &acts)?.into_iter().map(|(value, _)| some(value)).collect())
     }
 
     /// One tensor truncated.
     pub fn truncate_one(&mut self, x: &Shared<E>, shift: Shift) -> Result<Shared<E>> {
-        only(self.truncate(&[(x, shift)])?)
+        Ok(only(self.truncate(&[(x, shift)])?))
     }
 
     /// The bits x >= 0.
@@ -425,34 +425,34 @@ impl<E: Engine> Session<E> {
 
     fn test(&mut self, name: &'static str, act: Act, xs: &[&Shared<E>]) -> Result<Vec<Bit<E>>> {
         let acts: Vec<_> = xs.iter().map(|x| (act, *x, Shift::floor(0), None)).collect();
-        self.act(name, &acts)?.into_iter().map(|(_, bit)| some(bit)).collect()
+        Ok(self.act(name, &acts)?.into_iter().map(|(_, bit)| some(bit)).collect())
     }
 
     /// The bits x >= t for a public t, given as a ring element of x's scale.
     pub fn at_least(&mut self, x: &Shared<E>, t: i64) -> Result<Bit<E>> {
         let threshold = self.constant(Meta { bound: bits(t) + 1, ..x.meta }, t)?;
         let difference = self.sub(x, &threshold)?;
-        only(self.not_negative(&[&difference])?)
+        Ok(only(self.not_negative(&[&difference])?))
     }
 
     /// The bits x = t for a public t, given as a ring element of x's scale.
     pub fn equals(&mut self, x: &Shared<E>, t: i64) -> Result<Bit<E>> {
         let value = self.constant(Meta { bound: bits(t) + 1, ..x.meta }, t)?;
         let difference = self.sub(x, &value)?;
-        only(self.is_zero(&[&difference])?)
+        Ok(only(self.is_zero(&[&difference])?))
     }
 
     /// Where b is set x >> s, else 0.
     pub fn gate(&mut self, xs: &[(&Bit<E>, &Shared<E>, Shift)]) -> Result<Vec<Shared<E>>> {
         let acts: Vec<_> =
             xs.iter().map(|(b, x, shift)| (Act::Gate(shift.bits), *x, *shift, Some(*b))).collect();
-        self.act("gate", &acts)?.into_iter().map(|(value, _)| some(value)).collect()
+        Ok(self.act("gate", &acts)?.into_iter().map(|(value, _)| some(value)).collect())
     }
 
     /// Where b is set x, else y: y + b (x - y).
     pub fn select(&mut self, b: &Bit<E>, x: &Shared<E>, y: &Shared<E>) -> Result<Shared<E>> {
         let difference = self.sub(x, y)?;
-        let kept = only(self.gate(&[(b, &difference, Shift::floor(0))])?)?;
+        let kept = only(self.gate(&[(b, &difference, Shift::floor(0))])?);
         let mut chosen = self.add(y, &kept)?;
         chosen.meta.bound = x.meta.bound.max(y.meta.bound);
         Ok(chosen)
@@ -463,7 +463,7 @@ impl<E: Engine> Session<E> {
         let acts: Vec<_> =
             xs.iter().map(|(x, shift)| (Act::Relu(shift.bits), *x, *shift, None)).collect();
         let outcomes = self.act("relu", &acts)?;
-        outcomes.into_iter().map(|(value, bit)| Ok((some(value)?, some(bit)?))).collect()
+        Ok(outcomes.into_iter().map(|(value, bit)| (some(value), some(bit))).collect())
     }
 
     /// The bits as numbers 0 and 1 at scale 0: free.
@@ -481,7 +481,8 @@ impl<E: Engine> Session<E> {
     /// Masks a table once; its rows are products' factors as often as one likes.
     pub fn prepare(&mut self, x: Shared<E>) -> Result<Table<E>> {
         let op = self.op("prepare", &[x.meta], &[])?;
-        Ok(Of { meta: x.meta, data: self.engine.prepare(op, &x.data, x.meta)? })
+        let Of { meta, data } = x;
+        Ok(Of { meta, data: self.engine.prepare(op, &data, meta)? })
     }
 
     /// Rows of a table: no message.
@@ -507,7 +508,7 @@ impl<E: Engine> Session<E> {
 
     /// Opens one tensor to both clouds.
     pub fn open_one(&mut self, x: &Shared<E>) -> Result<E::Opened> {
-        only(self.open(&[x], Audience::All)?)
+        Ok(only(self.open(&[x], Audience::All)?))
     }
 
     /// Checks what can be checked and lets the engine act.
@@ -591,10 +592,10 @@ const fn bits(k: i64) -> u8 {
     (u64::BITS - k.saturating_sub(1).leading_zeros()) as u8
 }
 
-fn only<T>(mut all: Vec<T>) -> Result<T> {
-    Ok(all.pop().unwrap_or_else(|| unreachable!("an engine answers for each tensor")))
+fn only<T>(mut all: Vec<T>) -> T {
+    all.pop().unwrap_or_else(|| unreachable!("an engine answers for each tensor"))
 }
 
-fn some<T>(value: Option<T>) -> Result<T> {
-    Ok(value.unwrap_or_else(|| unreachable!("an engine gives what the act promises")))
+fn some<T>(value: Option<T>) -> T {
+    value.unwrap_or_else(|| unreachable!("an engine gives what the act promises"))
 }

@@ -137,7 +137,9 @@ fn fill_random(out: &mut [u8]) {
 #[must_use]
 pub fn attempt(job: [u8; 32]) -> (Attempt, [u8; 32]) {
     let (mut nonces, mut secret) = ([[0; 16]; 2], [0; 32]);
-    nonces.iter_mut().for_each(|nonce| fill_random(nonce));
+    for nonce in &mut nonces {
+        fill_random(nonce);
+    }
     fill_random(&mut secret);
     (Attempt { job, nonces }, secret)
 }

@@ -176,7 +176,9 @@ pub(crate) fn put_words(frame: &mut BytesMut, words: &[u64]) {
     if cfg!(target_endian = "little") {
         frame.extend_from_slice(bytemuck::cast_slice(words));
     } else {
-        words.iter().for_each(|word| frame.put_u64_le(*word));
+        for word in words {
+            frame.put_u64_le(*word);
+        }
     }
 }
 

@@ -38,8 +38,8 @@ fn head(attempt: &Attempt) -> Vec<u8> {
     [&NAME[..], &flags, &attempt.job, nonce_0, nonce_1].concat()
 }
 
-fn wrong(path: &Path, what: impl ToString) -> Error {
-    Error::Correlations { path: path.display().to_string(), what: what.to_string() }
+fn wrong(path: &Path, what: impl Into<String>) -> Error {
+    Error::Correlations { path: path.display().to_string(), what: what.into() }
 }
 
 impl FileSink {
@@ -49,9 +49,9 @@ impl FileSink {
         options.write(true).create_new(true);
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let file = options.open(path).map_err(|error| wrong(path, error))?;
+        let file = options.open(path).map_err(|error| wrong(path, error.to_string()))?;
         let mut file = BufWriter::with_capacity(1 << 20, file);
-        file.write_all(&head(attempt)).map_err(|error| wrong(path, error))?;
+        file.write_all(&head(attempt)).map_err(|error| wrong(path, error.to_string()))?;
         Ok(Self { path: path.to_owned(), file, bytes: 0 })
     }
 }
@@ -66,7 +66,7 @@ impl Sink for FileSink {
         self.file
             .write_all(&(frame.len() as u32).to_le_bytes())
             .and_then(|()| self.file.write_all(&frame))
-            .map_err(|error| wrong(&self.path, error))
+            .map_err(|error| wrong(&self.path, error.to_string()))
     }
 
     /// Marks the file complete, durably.
@@ -80,7 +80,7 @@ impl Sink for FileSink {
             file.write_all(&[1])?;
             file.sync_all()
         };
-        mark(&mut self.file).map_err(|error| wrong(path, error))
+        mark(&mut self.file).map_err(|error| wrong(path, error.to_string()))
     }
 
     fn bytes(&self) -> u64 {
@@ -98,7 +98,7 @@ pub struct FileSource {
 impl FileSource {
     /// Opens the file of this attempt and marks it used, durably, before anything is read.
     pub fn open(path: &Path, attempt: &Attempt) -> Result<Self> {
-        let failed = |error: std::io::Error| wrong(path, error);
+        let failed = |error: std::io::Error| wrong(path, error.to_string());
         let mut file = OpenOptions::new().read(true).write(true).open(path).map_err(failed)?;
         // One reader at a time: between reading the mark and setting it nobody else may.
         file.try_lock().map_err(|_| wrong(path, "it is being read by somebody else"))?;

@@ -150,7 +150,7 @@ impl Engine for Dealer {
         b.clone()
     }
 
-    fn prepare(&mut self, op: Op, _: &(), _: Meta) -> Result<Label> {
+    fn prepare(&mut self, op: Op, (): &(), _: Meta) -> Result<Label> {
         Ok(label(op, Stream::Rows))
     }
 
@@ -167,7 +167,7 @@ impl Engine for Dealer {
         Ok(xs.iter().map(|((), meta)| *meta).collect())
     }
 
-    fn check(&mut self, _: Op, _: &(), _: Meta) -> Result<()> {
+    fn check(&mut self, _: Op, (): &(), _: Meta) -> Result<()> {
         Ok(())
     }
 
@@ -260,6 +260,7 @@ impl Dealing<'_> {
     }
 }
 
+#[expect(clippy::inline_always, reason = "it must be compiled for wide vectors")]
 #[inline(always)]
 fn deal_chunk<const W: usize>(
     dealing: &Dealing<'_>,

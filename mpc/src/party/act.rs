@@ -2,6 +2,9 @@
 //! protocol and its letters. Each round prepares every tensor, exchanges once, finishes every
 //! tensor.
 
+#![expect(clippy::inline_always, reason = "what is vectorised must be compiled for wide vectors")]
+#![expect(clippy::large_stack_arrays, reason = "a chunk's parts, at most 30 KiB, in one frame")]
+
 use super::dealt::Dealt;
 use crate::bits::parts::{Chunk, Sections, chunks, parts_mut};
 use crate::bits::plan::{Plan, blocks};
@@ -235,11 +238,10 @@ impl<'a> Run<'a> {
         }
         let mut parts = Vec::with_capacity(self.chunks.len());
         let (mut values, mut hats, mut shares) =
-            (&mut value[..], &mut bits.hat[..], &mut bits.share[..]);
+            (Rest(&mut value), Rest(&mut bits.hat), Rest(&mut bits.share));
         for chunk in &self.chunks {
             let len = chunk.entries(n).len();
-            let (value, hat) = (cut(&mut values, len), cut(&mut hats, len));
-            parts.push((*chunk, value, hat, cut(&mut shares, len)));
+            parts.push((*chunk, values.cut(len), hats.cut(len), shares.cut(len)));
         }
         parallel(parts, |(chunk, value, hat, share)| {
             vectorised(|| self.combine(chunk, value, hat, share));
@@ -297,12 +299,17 @@ impl<'a> Run<'a> {
     }
 }
 
-/// The first `len` words, if there are any.
-fn cut<'a>(all: &mut &'a mut [u64], len: usize) -> &'a mut [u64] {
-    let len = len.min(all.len());
-    let (part, rest) = std::mem::take(all).split_at_mut(len);
-    *all = rest;
-    part
+/// What is not yet cut off.
+struct Rest<'a>(&'a mut [u64]);
+
+impl<'a> Rest<'a> {
+    /// The next `len` words, if there are any.
+    fn cut(&mut self, len: usize) -> &'a mut [u64] {
+        let len = len.min(self.0.len());
+        let (part, rest) = std::mem::take(&mut self.0).split_at_mut(len);
+        self.0 = rest;
+        part
+    }
 }
 
 /// Chunks that are given to a core at a time.
