@@ -2,6 +2,7 @@
 
 mod bcp;
 mod figure;
+mod matmul;
 mod measure;
 
 use clap::Parser;
@@ -25,6 +26,7 @@ struct Args {
 }
 
 /// A named benchmark: some figures, one per set of parameters.
+#[derive(Clone, Copy)]
 struct Bench {
     name: &'static str,
     about: &'static str,
@@ -38,14 +40,14 @@ type Done = Result<(), Box<dyn std::error::Error>>;
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    let benches = bcp::BENCHES;
+    let benches: &[Bench] = &[bcp::BENCHES, matmul::BENCHES].concat();
     if args.list {
         for bench in benches {
             println!("{:<24} {}", bench.name, bench.about);
         }
         return ExitCode::SUCCESS;
     }
-    let mut wanted = Vec::new();
+    let mut wanted: Vec<&Bench> = Vec::new();
     for name in &args.names {
         let meant = meant_by(name, benches);
         if meant.is_empty() {
