@@ -6,12 +6,12 @@ use super::view::{Matrix, MatrixMut};
 use rayon::prelude::*;
 use std::ops::Range;
 
-/// Packed words of the right side at a time: 8 MiB.
-const RIGHT_BUDGET: usize = 1 << 20;
-/// Packed words of the left side at a time and thread: 1 MiB, half a usual cache of second level.
-const LEFT_BUDGET: usize = 1 << 17;
+/// Packed words of the right side at a time: 1 MiB, half a usual cache of second level.
+const RIGHT_BUDGET: usize = 1 << 17;
+/// Packed words of the left side at a time and thread.
+const LEFT_BUDGET: usize = 1 << 15;
 /// Depth at a time. AMX sums may overflow beyond 2^14.
-const DEPTH: usize = 1 << 11;
+const DEPTH: usize = 1 << 9;
 /// Fewer multiplications than this for one thread are not worth waking another.
 const WORTH_A_THREAD: usize = 1 << 17;
 

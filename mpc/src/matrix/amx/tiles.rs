@@ -4,8 +4,9 @@
 use super::{Amx, COLUMNS, PLANES, SIDE, TILE_WORDS};
 use core::arch::asm;
 use core::arch::x86_64::{
-    __cpuid, __cpuid_count, _mm256_load_si256, _mm512_add_epi64, _mm512_cvtepu32_epi64,
-    _mm512_loadu_si512, _mm512_slli_epi64, _mm512_storeu_si512, _xgetbv,
+    __cpuid, __cpuid_count, __m256i, __m512i, _mm256_loadu_si256, _mm512_add_epi32,
+    _mm512_add_epi64, _mm512_castsi512_si256, _mm512_cvtepu32_epi64, _mm512_extracti64x4_epi64,
+    _mm512_loadu_si512, _mm512_slli_epi32, _mm512_slli_epi64, _mm512_storeu_si512, _xgetbv,
 };
 
 /// Asks the processor, then the kernel, which keeps the tiles' state only for processes that want
@@ -129,7 +130,15 @@ macro_rules! store {
     };
 }
 
-/// Four tiles of sums.
+/// Loads a plane of the right side and multiplies it by planes of the left that are loaded.
+macro_rules! right {
+    ($tile:literal = $plane:expr; $($sum:literal += $left:literal),+) => {
+        load!($tile, $plane);
+        $(multiply_add!($sum += $left * $tile);)+
+    };
+}
+
+/// A tile of sums for each of four weights, the highest first.
 #[repr(align(64))]
 struct Sums([[[u32; SIDE]; SIDE]; 4]);
 
@@ -140,45 +149,90 @@ struct Sums([[[u32; SIDE]; SIDE]; 4]);
 /// The thread must have its tiles configured, the slices the lengths of `steps` steps and of a tile.
 #[target_feature(enable = "avx512f")]
 pub(super) unsafe fn multiply(steps: usize, left: &[u64], right: &[u64], tile: &mut [u64]) {
-    let mut sums = Sums([[[0; SIDE]; SIDE]; 4]);
-    for weight in (0..PLANES).rev() {
+    let mut sums = [const { Sums([[[0; SIDE]; SIDE]; 4]) }; 2];
+    for (row, column) in [(0, 0), (1, 0), (1, 1), (0, 1)] {
         // SAFETY: the caller's promise.
         unsafe {
-            plane_products(steps, left.as_ptr(), right.as_ptr(), weight, &mut sums);
-            add(&sums, weight + 1 == PLANES, tile);
+            let left = left.as_ptr().add(row * HALF);
+            let right = right.as_ptr().add(column * HALF);
+            high(steps, left, right, &mut sums[0]);
+            low(steps, left, right, &mut sums[1]);
         }
+        combine(&sums, &mut tile[row * SIDE * COLUMNS + column * SIDE..]);
     }
-    sums.0.as_flattened_mut().as_flattened_mut().fill(0);
-    zeroize::optimization_barrier(&sums.0);
+    for sums in &mut sums {
+        sums.0.as_flattened_mut().as_flattened_mut().fill(0);
+    }
+    zeroize::optimization_barrier(&sums);
 }
 
-/// The sums of the products of planes whose numbers add up to `weight`.
-unsafe fn plane_products(
-    steps: usize,
-    left: *const u64,
-    right: *const u64,
-    weight: usize,
-    sums: &mut Sums,
-) {
-    const HALF: usize = PLANES * TILE_WORDS;
-    // SAFETY: the caller's promise; only words of the panels are read, only `sums` is written.
+/// Words of all planes of 16 rows or columns, for one step.
+const HALF: usize = PLANES * TILE_WORDS;
+
+/// Sums of products of planes whose numbers add up to 7, 6, 5 and 4. Two planes of the left side at
+/// a time meet all that they need of the right one, so that a load serves about one product.
+unsafe fn high(steps: usize, left: *const u64, right: *const u64, sums: &mut Sums) {
+    // SAFETY: the caller's promise; only planes of the panels are read.
     unsafe {
         zero!(0 1 2 3);
         for step in 0..steps {
-            let left = left.add(step * 2 * HALF);
-            let right = right.add((step * 2 * PLANES + weight) * TILE_WORDS);
-            for i in 0..=weight {
-                let (a, b) = (left.add(i * TILE_WORDS), right.sub(i * TILE_WORDS));
-                load!(4, a);
-                load!(6, b);
-                multiply_add!(0 += 4 * 6);
-                load!(5, a.add(HALF));
-                multiply_add!(2 += 5 * 6);
-                load!(7, b.add(HALF));
-                multiply_add!(1 += 4 * 7);
-                multiply_add!(3 += 5 * 7);
-            }
+            let a = |plane: usize| left.add(2 * step * HALF + plane * TILE_WORDS);
+            let b = |plane: usize| right.add(2 * step * HALF + plane * TILE_WORDS);
+            load!(4, a(0));
+            load!(5, a(1));
+            right!(6 = b(3); 3 += 5);
+            right!(7 = b(4); 3 += 4, 2 += 5);
+            right!(6 = b(5); 2 += 4, 1 += 5);
+            right!(7 = b(6); 1 += 4, 0 += 5);
+            right!(6 = b(7); 0 += 4);
+            load!(4, a(2));
+            load!(5, a(3));
+            right!(7 = b(1); 3 += 5);
+            right!(6 = b(2); 3 += 4, 2 += 5);
+            right!(7 = b(3); 2 += 4, 1 += 5);
+            right!(6 = b(4); 1 += 4, 0 += 5);
+            right!(7 = b(5); 0 += 4);
+            load!(4, a(4));
+            load!(5, a(5));
+            right!(6 = b(0); 3 += 4, 2 += 5);
+            right!(7 = b(1); 2 += 4, 1 += 5);
+            right!(6 = b(2); 1 += 4, 0 += 5);
+            right!(7 = b(3); 0 += 4);
+            load!(4, a(6));
+            load!(5, a(7));
+            right!(6 = b(0); 1 += 4, 0 += 5);
+            right!(7 = b(1); 0 += 4);
         }
+        store_all(sums);
+    }
+}
+
+/// Sums of products of planes whose numbers add up to 3, 2, 1 and 0.
+unsafe fn low(steps: usize, left: *const u64, right: *const u64, sums: &mut Sums) {
+    // SAFETY: as above.
+    unsafe {
+        zero!(0 1 2 3);
+        for step in 0..steps {
+            let a = |plane: usize| left.add(2 * step * HALF + plane * TILE_WORDS);
+            let b = |plane: usize| right.add(2 * step * HALF + plane * TILE_WORDS);
+            load!(4, a(0));
+            load!(5, a(1));
+            right!(6 = b(0); 3 += 4, 2 += 5);
+            right!(7 = b(1); 2 += 4, 1 += 5);
+            right!(6 = b(2); 1 += 4, 0 += 5);
+            right!(7 = b(3); 0 += 4);
+            load!(4, a(2));
+            load!(5, a(3));
+            right!(6 = b(0); 1 += 4, 0 += 5);
+            right!(7 = b(1); 0 += 4);
+        }
+        store_all(sums);
+    }
+}
+
+unsafe fn store_all(sums: &mut Sums) {
+    // SAFETY: the tiles are configured, and each goes to as many bytes as it has.
+    unsafe {
         store!(0, &raw mut sums.0[0]);
         store!(1, &raw mut sums.0[1]);
         store!(2, &raw mut sums.0[2]);
@@ -186,26 +240,37 @@ unsafe fn plane_products(
     }
 }
 
-/// tile = 2^8 tile + sums, or the first sums.
+/// Puts the sums of all weights together, to rows that begin `COLUMNS` words apart.
 #[target_feature(enable = "avx512f")]
-fn add(sums: &Sums, first: bool, tile: &mut [u64]) {
-    for (i, sums) in sums.0.iter().enumerate() {
-        let (top, at) = (i / 2 * SIDE, i % 2 * SIDE);
-        for (row, sums) in sums.iter().enumerate() {
-            let to = &mut tile[(top + row) * COLUMNS + at..][..SIDE];
-            for half in 0..2 {
-                // SAFETY: both rows have 16 entries; tiles of sums are aligned.
-                unsafe {
-                    let sums = _mm256_load_si256(sums.as_ptr().add(8 * half).cast());
-                    let to = to.as_mut_ptr().add(8 * half);
-                    let mut sum = _mm512_cvtepu32_epi64(sums);
-                    if !first {
-                        let before = _mm512_loadu_si512(to.cast());
-                        sum = _mm512_add_epi64(sum, _mm512_slli_epi64::<8>(before));
-                    }
-                    _mm512_storeu_si512(to.cast(), sum);
-                }
+fn combine([high, low]: &[Sums; 2], tile: &mut [u64]) {
+    for row in 0..SIDE {
+        let to = &mut tile[row * COLUMNS..][..SIDE];
+        // Of the high weights 32 bits count, as many as a lane has.
+        let mut top = line(&high.0[0][row]);
+        for sums in &high.0[1..] {
+            top = _mm512_add_epi32(_mm512_slli_epi32::<8>(top), line(&sums[row]));
+        }
+        let tops = [_mm512_castsi512_si256(top), _mm512_extracti64x4_epi64::<1>(top)];
+        for (half, top) in tops.into_iter().enumerate() {
+            let mut sum = _mm512_cvtepu32_epi64(top);
+            for sums in &low.0 {
+                let next = _mm512_cvtepu32_epi64(half_line(&sums[row], half));
+                sum = _mm512_add_epi64(_mm512_slli_epi64::<8>(sum), next);
             }
+            // SAFETY: the line has room for twice eight words.
+            unsafe { _mm512_storeu_si512(to.as_mut_ptr().add(8 * half).cast(), sum) };
         }
     }
+}
+
+#[target_feature(enable = "avx512f")]
+fn line(sums: &[u32; SIDE]) -> __m512i {
+    // SAFETY: the reference is to sixteen entries.
+    unsafe { _mm512_loadu_si512(sums.as_ptr().cast()) }
+}
+
+#[target_feature(enable = "avx512f")]
+fn half_line(sums: &[u32; SIDE], half: usize) -> __m256i {
+    // SAFETY: the reference is to twice eight entries, and `half` is 0 or 1.
+    unsafe { _mm256_loadu_si256(sums.as_ptr().add(8 * half).cast()) }
 }
