@@ -91,9 +91,19 @@ impl Kernel for Avx512 {
         unsafe { split_right(to) }
     }
 
-    fn begin(&self) -> impl Sized {}
+    type Ready = ();
 
-    fn multiply(&self, _: usize, left: &[u64], right: &[u64], tile: &mut [u64]) {
+    fn begin(&self) {}
+
+    fn multiply(
+        &self,
+        (): &mut (),
+        _: usize,
+        left: &[u64],
+        right: &[u64],
+        _: (usize, usize),
+        tile: &mut [u64],
+    ) {
         // SAFETY: as above.
         unsafe { multiply(left.as_chunks().0, right.as_chunks().0, tile.as_chunks_mut().0) }
     }

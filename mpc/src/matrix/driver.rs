@@ -203,24 +203,30 @@ impl<K: Kernel> Product<'_, K> {
 
     /// Products of all these panels.
     fn tiles(&self, block: Block, panels: &Panels<'_>, lefts: Range<usize>, rights: Range<usize>) {
-        let ready = self.kernel.begin();
+        let mut ready = self.kernel.begin();
         let mut tile = Tile([0; MAX_TILE]);
         let tile = &mut tile.0[..K::ROWS * K::COLUMNS];
         for j in rights {
             let right = &panels.right[j * panels.right_panel..][..self.steps * K::RIGHT_WORDS];
             for i in lefts.clone() {
                 let left = &panels.left[i * panels.left_panel..][..self.steps * K::LEFT_WORDS];
-                self.kernel.multiply(self.steps, left, right, tile);
-                self.put(block, (i * K::ROWS, j * K::COLUMNS), tile);
+                let (row, column) = (i * K::ROWS, j * K::COLUMNS);
+                let wanted = (K::ROWS.min(block.rows - row), K::COLUMNS.min(block.columns - column));
+                self.kernel.multiply(&mut ready, self.steps, left, right, wanted, tile);
+                self.put(block, (row, column), wanted, tile);
             }
         }
         wipe(tile);
-        drop(ready);
     }
 
     /// Writes a tile, or adds it, to its place in the target.
-    fn put(&self, block: Block, (row, column): (usize, usize), tile: &[u64]) {
-        let (rows, columns) = (K::ROWS.min(block.rows - row), K::COLUMNS.min(block.columns - column));
+    fn put(
+        &self,
+        block: Block,
+        (row, column): (usize, usize),
+        (rows, columns): (usize, usize),
+        tile: &[u64],
+    ) {
         let Target { start, row_step, column_step, add } = self.target;
         for (i, line) in tile.chunks_exact(K::COLUMNS).take(rows).enumerate() {
             let at = (block.row + row + i) * row_step + (block.column + column) * column_step;

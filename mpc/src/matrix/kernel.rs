@@ -21,11 +21,23 @@ pub(super) trait Kernel: Copy + Send + Sync {
     /// The same for columns.
     fn pack_right(&self, m: &Matrix<'_>, block: Block, to: &mut [u64]);
 
-    /// Makes the thread ready for `multiply`, for as long as the value lives.
-    fn begin(&self) -> impl Sized;
+    /// What `multiply` needs on its thread.
+    type Ready;
 
-    /// Multiplies panels of `steps` steps into `tile`, row by row.
-    fn multiply(&self, steps: usize, left: &[u64], right: &[u64], tile: &mut [u64]);
+    /// Makes the thread ready for `multiply`, for as long as the value lives.
+    fn begin(&self) -> Self::Ready;
+
+    /// Multiplies panels of `steps` steps into `tile`, row by row. Of the tile only `rows` and
+    /// `columns` are wanted.
+    fn multiply(
+        &self,
+        ready: &mut Self::Ready,
+        steps: usize,
+        left: &[u64],
+        right: &[u64],
+        wanted: (usize, usize),
+        tile: &mut [u64],
+    );
 }
 
 /// Part of a matrix.

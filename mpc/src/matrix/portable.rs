@@ -30,9 +30,19 @@ impl Kernel for Portable {
         pack_rows(m, block, COLUMNS, to);
     }
 
-    fn begin(&self) -> impl Sized {}
+    type Ready = ();
 
-    fn multiply(&self, _: usize, left: &[u64], right: &[u64], tile: &mut [u64]) {
+    fn begin(&self) {}
+
+    fn multiply(
+        &self,
+        (): &mut (),
+        _: usize,
+        left: &[u64],
+        right: &[u64],
+        _: (usize, usize),
+        tile: &mut [u64],
+    ) {
         let mut sums = [[0u64; COLUMNS]; ROWS];
         let (left, _) = left.as_chunks::<ROWS>();
         let (right, _) = right.as_chunks::<COLUMNS>();

@@ -15,7 +15,6 @@ mod pack;
 mod tiles;
 
 use super::kernel::{Block, Kernel};
-use super::scratch::wipe;
 use super::view::Matrix;
 use std::sync::OnceLock;
 
@@ -57,11 +56,13 @@ impl Kernel for Amx {
     fn pack_left(&self, m: &Matrix<'_>, block: Block, to: &mut [u64]) {
         let mut stage = pack::Stage::new();
         for (step, to) in to.chunks_exact_mut(Self::LEFT_WORDS).enumerate() {
-            for (half, to) in to.chunks_exact_mut(PLANES * TILE_WORDS).enumerate() {
+            // The second half, if nothing is in it, is not multiplied either.
+            let halves = block.rows.div_ceil(SIDE);
+            for (half, to) in to.chunks_exact_mut(PLANES * TILE_WORDS).take(halves).enumerate() {
                 let part = Block {
                     row: block.row + half * SIDE,
                     column: block.column + step * STEP,
-                    rows: block.rows.saturating_sub(half * SIDE).min(SIDE),
+                    rows: (block.rows - half * SIDE).min(SIDE),
                     columns: (block.columns - step * STEP).min(STEP),
                 };
                 let (from, stride) = stage.find(m, part, (SIDE, STEP));
@@ -69,35 +70,46 @@ impl Kernel for Amx {
                 unsafe { pack::left(from, stride, to) };
             }
         }
-        wipe(stage.words());
+        stage.wipe();
     }
 
     fn pack_right(&self, m: &Matrix<'_>, block: Block, to: &mut [u64]) {
         let mut stage = pack::Stage::new();
         for (step, to) in to.chunks_exact_mut(Self::RIGHT_WORDS).enumerate() {
-            for (half, to) in to.chunks_exact_mut(PLANES * TILE_WORDS).enumerate() {
+            let halves = block.columns.div_ceil(SIDE);
+            for (half, to) in to.chunks_exact_mut(PLANES * TILE_WORDS).take(halves).enumerate() {
                 let part = Block {
                     row: block.row + step * STEP,
                     column: block.column + half * SIDE,
                     rows: (block.rows - step * STEP).min(STEP),
-                    columns: block.columns.saturating_sub(half * SIDE).min(SIDE),
+                    columns: (block.columns - half * SIDE).min(SIDE),
                 };
                 let (from, stride) = stage.find(m, part, (STEP, SIDE));
                 // SAFETY: as above.
                 unsafe { pack::right(from, stride, to) };
             }
         }
-        wipe(stage.words());
+        stage.wipe();
     }
 
-    fn begin(&self) -> impl Sized {
-        tiles::Configured::new(*self)
+    type Ready = tiles::Tiles;
+
+    fn begin(&self) -> tiles::Tiles {
+        tiles::Tiles::new(*self)
     }
 
-    fn multiply(&self, steps: usize, left: &[u64], right: &[u64], tile: &mut [u64]) {
+    fn multiply(
+        &self,
+        tiles: &mut tiles::Tiles,
+        steps: usize,
+        left: &[u64],
+        right: &[u64],
+        wanted: (usize, usize),
+        tile: &mut [u64],
+    ) {
         assert!(left.len() >= steps * Self::LEFT_WORDS && right.len() >= steps * Self::RIGHT_WORDS);
         assert!(tile.len() >= ROWS * COLUMNS);
-        // SAFETY: as above, and the lengths are right; the driver has called `begin`.
-        unsafe { tiles::multiply(steps, left, right, tile) }
+        // SAFETY: as above, and the lengths are right.
+        unsafe { tiles.multiply(steps, left, right, wanted, tile) }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::{PLANES, SIDE, STEP, TILE_WORDS};
 use crate::matrix::kernel::Block;
+use crate::matrix::scratch::wipe;
 use crate::matrix::view::Matrix;
 use core::arch::x86_64::{
     __m512i, _mm512_loadu_si512, _mm512_permutex2var_epi64, _mm512_permutexvar_epi8,
@@ -10,15 +11,20 @@ use core::arch::x86_64::{
 
 /// Where blocks go that do not lie in memory as they must: ragged, transposed or negated ones.
 #[repr(align(64))]
-pub(super) struct Stage([u64; SIDE * STEP]);
+pub(super) struct Stage {
+    words: [u64; SIDE * STEP],
+    used: bool,
+}
 
 impl Stage {
     pub(super) fn new() -> Self {
-        Self([0; SIDE * STEP])
+        Self { words: [0; SIDE * STEP], used: false }
     }
 
-    pub(super) fn words(&mut self) -> &mut [u64] {
-        &mut self.0
+    pub(super) fn wipe(&mut self) {
+        if self.used {
+            wipe(&mut self.words);
+        }
     }
 
     /// The block's words, rows a stride apart, filled up with zeros to the full size.
@@ -33,13 +39,12 @@ impl Stage {
         {
             return found;
         }
+        self.used = true;
         if block.size() != full {
-            self.0.fill(0);
+            self.words.fill(0);
         }
-        if block.rows > 0 && block.columns > 0 {
-            m.copy_block(block.at(), block.size(), &mut self.0, full.1);
-        }
-        (&self.0, full.1)
+        m.copy_block(block.at(), block.size(), &mut self.words, full.1);
+        (&self.words, full.1)
     }
 }
 

@@ -8,6 +8,8 @@ use core::arch::x86_64::{
     _mm512_add_epi64, _mm512_castsi512_si256, _mm512_cvtepu32_epi64, _mm512_extracti64x4_epi64,
     _mm512_loadu_si512, _mm512_slli_epi32, _mm512_slli_epi64, _mm512_storeu_si512, _xgetbv,
 };
+use core::marker::PhantomData;
+use zeroize::optimization_barrier;
 
 /// Asks the processor, then the kernel, which keeps the tiles' state only for processes that want
 /// it. The permission holds for all threads.
@@ -58,10 +60,16 @@ fn ask() -> bool {
     false
 }
 
-/// Eight tiles of 16 rows of 64 bytes, on this thread for as long as this lives.
-pub(super) struct Configured(());
+/// Eight tiles of 16 rows of 64 bytes, on this thread for as long as this lives, and room for
+/// what they leave.
+pub(in crate::matrix) struct Tiles {
+    /// Of the high weights and of the low ones.
+    sums: [Sums; 2],
+    /// The tiles are this thread's.
+    _here: PhantomData<*mut ()>,
+}
 
-impl Configured {
+impl Tiles {
     pub(super) fn new(_: Amx) -> Self {
         const CONFIGURATION: Config = {
             let mut bytes = [0; 64];
@@ -79,12 +87,47 @@ impl Configured {
         unsafe {
             asm!("ldtilecfg [{}]", in(reg) CONFIGURATION.0.as_ptr(), options(nostack, readonly));
         };
-        Self(())
+        Self { sums: [const { Sums([[[0; SIDE]; SIDE]; 4]) }; 2], _here: PhantomData }
+    }
+
+    /// The product of panels of `steps` steps; of the tile only the rows and columns that are
+    /// wanted.
+    ///
+    /// # Safety
+    ///
+    /// The slices must have the lengths of `steps` steps and of a tile.
+    #[target_feature(enable = "avx512f")]
+    pub(super) unsafe fn multiply(
+        &mut self,
+        steps: usize,
+        left: &[u64],
+        right: &[u64],
+        (rows, columns): (usize, usize),
+        tile: &mut [u64],
+    ) {
+        // Neighbours share an operand, which is still in the first cache.
+        for (row, column) in [(0, 0), (1, 0), (1, 1), (0, 1)] {
+            if row * SIDE >= rows || column * SIDE >= columns {
+                continue;
+            }
+            // SAFETY: the caller's promise, and the tiles are configured.
+            unsafe {
+                let left = left.as_ptr().add(row * HALF);
+                let right = right.as_ptr().add(column * HALF);
+                high(steps, left, right, &mut self.sums[0]);
+                low(steps, left, right, &mut self.sums[1]);
+            }
+            combine(&self.sums, &mut tile[row * SIDE * COLUMNS + column * SIDE..]);
+        }
     }
 }
 
-impl Drop for Configured {
+impl Drop for Tiles {
     fn drop(&mut self) {
+        for sums in &mut self.sums {
+            sums.0.as_flattened_mut().as_flattened_mut().fill(0);
+        }
+        optimization_barrier(&self.sums);
         // SAFETY: a value exists, so the instruction is allowed. It also zeroes the tiles.
         unsafe { asm!("tilerelease", options(nostack, nomem)) };
     }
@@ -141,30 +184,6 @@ macro_rules! right {
 /// A tile of sums for each of four weights, the highest first.
 #[repr(align(64))]
 struct Sums([[[u32; SIDE]; SIDE]; 4]);
-
-/// The product of panels of `steps` steps.
-///
-/// # Safety
-///
-/// The thread must have its tiles configured, the slices the lengths of `steps` steps and of a tile.
-#[target_feature(enable = "avx512f")]
-pub(super) unsafe fn multiply(steps: usize, left: &[u64], right: &[u64], tile: &mut [u64]) {
-    let mut sums = [const { Sums([[[0; SIDE]; SIDE]; 4]) }; 2];
-    for (row, column) in [(0, 0), (1, 0), (1, 1), (0, 1)] {
-        // SAFETY: the caller's promise.
-        unsafe {
-            let left = left.as_ptr().add(row * HALF);
-            let right = right.as_ptr().add(column * HALF);
-            high(steps, left, right, &mut sums[0]);
-            low(steps, left, right, &mut sums[1]);
-        }
-        combine(&sums, &mut tile[row * SIDE * COLUMNS + column * SIDE..]);
-    }
-    for sums in &mut sums {
-        sums.0.as_flattened_mut().as_flattened_mut().fill(0);
-    }
-    zeroize::optimization_barrier(&sums);
-}
 
 /// Words of all planes of 16 rows or columns, for one step.
 const HALF: usize = PLANES * TILE_WORDS;
