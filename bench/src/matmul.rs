@@ -50,11 +50,7 @@ impl Shape {
     fn describe(self) -> String {
         let t = |transposed| if transposed { "ᵀ" } else { "" };
         let Self { rows, depth, columns, left_transposed, right_transposed } = self;
-        format!(
-            "{rows}x{depth}{} by {depth}x{columns}{}",
-            t(left_transposed),
-            t(right_transposed)
-        )
+        format!("{rows}x{depth}{} by {depth}x{columns}{}", t(left_transposed), t(right_transposed))
     }
 }
 
@@ -177,7 +173,8 @@ fn matmul(show: Show<'_>) -> Done {
 fn backends(show: Show<'_>) -> Done {
     let world = World::new(CUBE)?;
     for backend in Backend::available() {
-        let pair = world.compare(|a, b, out| backend.sum_products(&[(a, b)], out, Onto::Nothing))?;
+        let pair =
+            world.compare(|a, b, out| backend.sum_products(&[(a, b)], out, Onto::Nothing))?;
         show(figure("mpc.matmul.backends", format!("1024³, {backend:?}"), &pair));
     }
     Ok(())

@@ -45,7 +45,7 @@ impl Avx512 {
 
 /// Puts the 12-bit parts behind the `count` words of each group: on the left the high part lies
 /// below the low one, on the right above, so that they meet crosswise.
-#[inline(always)]
+#[target_feature(enable = "avx512f,avx512bw")]
 fn split<const WORDS: usize>(count: usize, high_at: u32, to: &mut [u64]) {
     for group in to.as_chunks_mut::<WORDS>().0 {
         let (words, parts) = group.split_at_mut(count);
@@ -54,16 +54,6 @@ fn split<const WORDS: usize>(count: usize, high_at: u32, to: &mut [u64]) {
             *part_of = part(pair[0]) | pair.get(1).map_or(0, |&x| part(x) << 32);
         }
     }
-}
-
-#[target_feature(enable = "avx512f,avx512bw")]
-fn split_left(to: &mut [u64]) {
-    split::<LEFT_WORDS>(ROWS, 0, to);
-}
-
-#[target_feature(enable = "avx512f,avx512bw")]
-fn split_right(to: &mut [u64]) {
-    split::<RIGHT_WORDS>(COLUMNS, 16, to);
 }
 
 impl Kernel for Avx512 {
@@ -79,7 +69,7 @@ impl Kernel for Avx512 {
         }
         pack_columns(m, block, LEFT_WORDS, to);
         // SAFETY: `self` exists, so the features were detected.
-        unsafe { split_left(to) }
+        unsafe { split::<LEFT_WORDS>(ROWS, 0, to) }
     }
 
     fn pack_right(&self, m: &Matrix<'_>, block: Block, to: &mut [u64]) {
@@ -88,7 +78,7 @@ impl Kernel for Avx512 {
         }
         pack_rows(m, block, RIGHT_WORDS, to);
         // SAFETY: as above.
-        unsafe { split_right(to) }
+        unsafe { split::<RIGHT_WORDS>(COLUMNS, 16, to) }
     }
 
     type Ready = ();
@@ -112,8 +102,7 @@ impl Kernel for Avx512 {
 #[target_feature(enable = "avx512f,avx512bw,avx512ifma,avx512vnni")]
 fn multiply(left: &[[u64; LEFT_WORDS]], right: &[[u64; RIGHT_WORDS]], tile: &mut [[u64; COLUMNS]]) {
     let zero = _mm512_setzero_si512();
-    let (mut low, mut high, mut cross) =
-        ([[zero; 2]; ROWS], [[zero; 2]; ROWS], [zero; ROWS]);
+    let (mut low, mut high, mut cross) = ([[zero; 2]; ROWS], [[zero; 2]; ROWS], [zero; ROWS]);
     for (a, b) in left.iter().zip(right) {
         // SAFETY: the reference is to three times eight words.
         let (b, b_parts) = unsafe {

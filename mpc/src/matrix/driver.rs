@@ -1,4 +1,5 @@
 //! Blocks, panels and threads: what all backends share.
+#![allow(unsafe_code)] // tiles of the result are no slices
 
 use super::kernel::{Block, Kernel};
 use super::scratch::{LINE, Scratch, wipe};
@@ -10,10 +11,10 @@ use std::ops::Range;
 const RIGHT_BUDGET: usize = 1 << 17;
 /// Packed words of the left side at a time and thread.
 const LEFT_BUDGET: usize = 1 << 15;
-/// Depth at a time. AMX sums may overflow beyond 2^14.
-const DEPTH: usize = 1 << 9;
+/// Depth at a time.
+pub(super) const DEPTH: usize = 1 << 9;
 /// Fewer multiplications than this for one thread are not worth waking another.
-const WORTH_A_THREAD: usize = 1 << 17;
+pub(super) const WORTH_A_THREAD: usize = 1 << 17;
 
 /// A part of one product's depth.
 struct Segment<'a> {
@@ -24,18 +25,43 @@ struct Segment<'a> {
 
 /// Where the tiles go: rows `row_step` words apart, columns `column_step`.
 #[derive(Clone, Copy)]
-struct Target {
-    start: *mut u64,
-    row_step: usize,
-    column_step: usize,
-    add: bool,
+pub(super) struct Target {
+    pub(super) start: *mut u64,
+    pub(super) row_step: usize,
+    pub(super) column_step: usize,
+    pub(super) add: bool,
+}
+
+impl Target {
+    /// Writes words, or adds them, from (`row`, `column`) on along the row.
+    ///
+    /// # Safety
+    ///
+    /// They must have their places in memory borrowed for this target, and nobody else may use
+    /// these.
+    pub(super) unsafe fn put(self, row: usize, column: usize, words: &[u64]) {
+        let Self { start, row_step, column_step, add } = self;
+        // SAFETY: the caller's promise.
+        unsafe {
+            let to = start.add(row * row_step + column * column_step);
+            if column_step == 1 {
+                let to = std::slice::from_raw_parts_mut(to, words.len());
+                for (to, &word) in to.iter_mut().zip(words) {
+                    *to = if add { to.wrapping_add(word) } else { word };
+                }
+            } else {
+                for (j, &word) in words.iter().enumerate() {
+                    let to = to.add(j * column_step);
+                    *to = if add { (*to).wrapping_add(word) } else { word };
+                }
+            }
+        }
+    }
 }
 
 // SAFETY: tasks write tiles that do not overlap, and the driver outlives them.
-#[allow(unsafe_code)] // tiles are no slices
 unsafe impl Send for Target {}
 // SAFETY: as above.
-#[allow(unsafe_code)]
 unsafe impl Sync for Target {}
 
 /// out (+)= the sum of the products of `terms`, whose shapes fit.
@@ -211,7 +237,8 @@ impl<K: Kernel> Product<'_, K> {
             for i in lefts.clone() {
                 let left = &panels.left[i * panels.left_panel..][..self.steps * K::LEFT_WORDS];
                 let (row, column) = (i * K::ROWS, j * K::COLUMNS);
-                let wanted = (K::ROWS.min(block.rows - row), K::COLUMNS.min(block.columns - column));
+                let wanted =
+                    (K::ROWS.min(block.rows - row), K::COLUMNS.min(block.columns - column));
                 self.kernel.multiply(&mut ready, self.steps, left, right, wanted, tile);
                 self.put(block, (row, column), wanted, tile);
             }
@@ -227,25 +254,12 @@ impl<K: Kernel> Product<'_, K> {
         (rows, columns): (usize, usize),
         tile: &[u64],
     ) {
-        let Target { start, row_step, column_step, add } = self.target;
         for (i, line) in tile.chunks_exact(K::COLUMNS).take(rows).enumerate() {
-            let at = (block.row + row + i) * row_step + (block.column + column) * column_step;
+            let (row, column) = (block.row + row + i, block.column + column);
             // SAFETY: row and column lie in the target, whose borrow the caller of `run` gave, and
             // no other task has this tile.
-            #[allow(unsafe_code)] // tiles are no slices
             unsafe {
-                let to = start.add(at);
-                if column_step == 1 {
-                    let to = std::slice::from_raw_parts_mut(to, columns);
-                    for (to, &sum) in to.iter_mut().zip(line) {
-                        *to = if add { to.wrapping_add(sum) } else { sum };
-                    }
-                } else {
-                    for (j, &sum) in line[..columns].iter().enumerate() {
-                        let to = to.add(j * column_step);
-                        *to = if add { (*to).wrapping_add(sum) } else { sum };
-                    }
-                }
+                self.target.put(row, column, &line[..columns]);
             }
         }
     }

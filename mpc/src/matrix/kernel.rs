@@ -62,12 +62,7 @@ impl Block {
 /// Packs a left panel entry by entry: for each column of the block a group of `words` words, which
 /// begins with the entries of the rows.
 pub(super) fn pack_columns(m: &Matrix<'_>, block: Block, words: usize, to: &mut [u64]) {
-    m.transposed().copy_block(
-        (block.column, block.row),
-        (block.columns, block.rows),
-        to,
-        words,
-    );
+    m.transposed().copy_block((block.column, block.row), (block.columns, block.rows), to, words);
 }
 
 /// Packs a right panel the same way: for each row of the block its entries.

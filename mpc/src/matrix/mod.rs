@@ -28,6 +28,8 @@ mod portable;
 mod scratch;
 #[cfg(test)]
 mod tests;
+#[cfg(target_arch = "x86_64")]
+mod thin;
 mod view;
 
 pub use view::{Matrix, MatrixMut};
@@ -74,12 +76,13 @@ impl Backend {
         }
     }
 
-    /// The one for a product of `rows` x `depth` by `depth` x `columns`.
+    /// The one for a product of `rows` x `depth` by `depth` x `columns`. Tiles of AMX do not pay
+    /// for thin products nor for shallow ones, which are padded to a depth of 64.
     #[must_use]
     pub fn for_shape(rows: usize, depth: usize, columns: usize) -> Self {
         let fastest = Self::detect();
-        let thin = rows.min(columns) < 16 || depth < 32;
-        if fastest == Self::Amx && thin && Self::Avx512.runs() { Self::Avx512 } else { fastest }
+        let small = rows.min(columns) <= THIN || depth <= SHALLOW;
+        if fastest == Self::Amx && small && Self::Avx512.runs() { Self::Avx512 } else { fastest }
     }
 
     /// The sum of the products of `terms`, put into `out` or added to it.
@@ -99,6 +102,13 @@ impl Backend {
             assert_eq!(right.columns(), out.columns(), "the product has another width");
         }
         let (out, add) = (&mut out, onto == Onto::Sum);
+        #[cfg(target_arch = "x86_64")]
+        if matches!(self, Self::Avx512 | Self::Amx)
+            && out.rows().min(out.columns()) <= THIN
+            && let Some(thin) = thin::Thin::detect()
+        {
+            return thin.run(terms, out, add);
+        }
         match self {
             Self::Portable => driver::run(portable::Portable, terms, out, add),
             #[cfg(target_arch = "x86_64")]
@@ -117,6 +127,11 @@ impl Backend {
 fn there<K>(kernel: Option<K>) -> K {
     kernel.unwrap_or_else(|| unreachable!("the processor does not have this backend"))
 }
+
+/// Up to so many rows or columns packing does not pay, if there is AVX-512.
+const THIN: usize = 12;
+/// Up to this depth more than half of each tile of AMX would be padding.
+const SHALLOW: usize = 24;
 
 /// What becomes of the numbers that stood in the output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,4 +1,5 @@
 //! Memory for packed operands: kept by the thread for its next product, wiped after each.
+#![allow(unsafe_code)] // the alignment of a line is lost in safe Rust
 
 use std::cell::Cell;
 use zeroize::optimization_barrier;
@@ -14,6 +15,14 @@ pub(super) const LINE: usize = 8;
 /// Zeros, but for the time somebody has taken them.
 #[derive(Default)]
 pub(super) struct Scratch(Vec<Line>);
+
+impl Drop for Scratch {
+    // Zeros already, unless the work panicked.
+    fn drop(&mut self) {
+        self.0.fill(Line([0; LINE]));
+        optimization_barrier(self.0.as_slice());
+    }
+}
 
 thread_local! {
     static KEPT: [Cell<Scratch>; 2] = const { [const { Cell::new(Scratch(Vec::new())) }; 2] };
@@ -46,10 +55,7 @@ impl Scratch {
             self.0.resize(lines, Line([0; LINE]));
         }
         // SAFETY: lines are words without padding, and there are at least `length` of those.
-        #[allow(unsafe_code)] // the alignment of a line is lost in safe Rust
-        unsafe {
-            std::slice::from_raw_parts_mut(self.0.as_mut_ptr().cast(), length)
-        }
+        unsafe { std::slice::from_raw_parts_mut(self.0.as_mut_ptr().cast(), length) }
     }
 }
 

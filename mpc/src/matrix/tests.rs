@@ -37,8 +37,11 @@ struct Form {
 }
 
 fn form() -> impl Strategy<Value = Form> {
-    (0..3usize, any::<bool>(), any::<bool>())
-        .prop_map(|(gap, transposed, negated)| Form { gap, transposed, negated })
+    (0..3usize, any::<bool>(), any::<bool>()).prop_map(|(gap, transposed, negated)| Form {
+        gap,
+        transposed,
+        negated,
+    })
 }
 
 struct Factor {
@@ -171,6 +174,21 @@ fn the_choice_by_shape_is_right_too() {
 }
 
 #[test]
+fn packed_words_are_wiped() {
+    use scratch::Scratch;
+    Scratch::with([40, 9], |left, right| {
+        left.fill(7);
+        right.fill(7);
+        // A product within a product has memory of its own.
+        Scratch::with([40, 9], |left, _| assert!(left.iter().all(|&word| word == 0)));
+        assert!(left.iter().all(|&word| word == 7));
+    });
+    Scratch::with([40, 9], |left, right| {
+        assert!(left.iter().chain(right.iter()).all(|&word| word == 0));
+    });
+}
+
+#[test]
 #[should_panic(expected = "do not fit")]
 fn factors_must_fit() {
     let mut out = [0; 4];
@@ -181,11 +199,11 @@ fn factors_must_fit() {
 #[test]
 #[should_panic(expected = "are not there")]
 fn a_view_must_have_its_words() {
-    let _ = Matrix::with_stride(&[0; 7], 2, 4, 4);
+    assert_eq!(Matrix::with_stride(&[0; 7], 2, 4, 4).rows(), 2);
 }
 
 #[test]
 #[should_panic(expected = "less than a row")]
 fn rows_must_not_overlap() {
-    let _ = MatrixMut::with_stride(&mut [0; 9], 2, 4, 3);
+    assert_eq!(MatrixMut::with_stride(&mut [0; 9], 2, 4, 3).rows(), 2);
 }

@@ -72,11 +72,24 @@ impl<'a> Matrix<'a> {
         if self.negated { entry.wrapping_neg() } else { entry }
     }
 
+    pub(super) fn is_transposed(&self) -> bool {
+        self.transposed
+    }
+
+    pub(super) fn is_negated(&self) -> bool {
+        self.negated
+    }
+
+    /// The words from an entry on, of a matrix that is seen as it lies.
+    pub(super) fn line(&self, row: usize, column: usize) -> &'a [u64] {
+        debug_assert!(!self.transposed && !self.negated, "not seen as it lies");
+        &self.data[row * self.stride + column..]
+    }
+
     /// The words from the entry at (`row`, `column`) on and their stride, if rows of what is seen
     /// lie in memory as they are.
     pub(super) fn plain(&self, row: usize, column: usize) -> Option<(&'a [u64], usize)> {
-        (!self.transposed && !self.negated)
-            .then(|| (&self.data[row * self.stride + column..], self.stride))
+        (!self.transposed && !self.negated).then(|| (self.line(row, column), self.stride))
     }
 
     /// Copies the block of `rows` x `columns` at (`row`, `column`) to `to`, whose rows are
@@ -177,5 +190,8 @@ fn check(length: usize, rows: usize, columns: usize, stride: usize) {
         }
         _ => Some(0),
     };
-    assert!(needed.is_some_and(|needed| needed <= length), "{rows} x {columns} words are not there");
+    assert!(
+        needed.is_some_and(|needed| needed <= length),
+        "{rows} x {columns} words are not there"
+    );
 }

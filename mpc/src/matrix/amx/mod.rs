@@ -14,6 +14,7 @@
 mod pack;
 mod tiles;
 
+use super::driver::DEPTH;
 use super::kernel::{Block, Kernel};
 use super::view::Matrix;
 use std::sync::OnceLock;
@@ -32,6 +33,9 @@ const TILE_WORDS: usize = SIDE * STEP / 8;
 /// Tiles of each operand that are multiplied by each other at a time.
 const ROWS: usize = 2 * SIDE;
 const COLUMNS: usize = 2 * SIDE;
+
+/// See the module's head.
+const _: () = assert!(4 * 255 * 255 * DEPTH < 1 << 32);
 
 impl Amx {
     pub(super) fn detect() -> Option<Self> {

@@ -1,5 +1,5 @@
-//! The tile registers. The compiler does not know them yet, so each instruction is assembly; nothing
-//! else on a thread touches them between configuration and release.
+//! The tile registers. The compiler does not know them yet, so each instruction is assembly;
+//! nothing else on a thread touches them between configuration and release.
 
 use super::{Amx, COLUMNS, PLANES, SIDE, TILE_WORDS};
 use core::arch::asm;
