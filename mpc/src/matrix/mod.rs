@@ -160,8 +160,8 @@ pub fn multiply_add(a: Matrix<'_>, b: Matrix<'_>, out: MatrixMut<'_>) {
     sum_products(&[(a, b)], out, Onto::Sum);
 }
 
-/// The sum of several products in one sweep, which costs less than one after the other: the sums
-/// stay in registers from product to product. For a difference negate a factor.
+/// The sum of several products, as if their depths were one. It takes as long as one product after
+/// the other. For a difference negate a factor.
 ///
 /// # Panics
 ///
