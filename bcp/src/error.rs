@@ -100,6 +100,9 @@ pub enum ParamsFault {
     /// N has a small prime factor, is a square, or its factors are p and 2p + 1.
     #[error("N is not a product of two safe primes fit for use")]
     Modulus,
+    /// The primes of N are so close to each other that Fermat's method finds them.
+    #[error("the primes of N are too close to each other, and who knows N can factor it")]
+    ClosePrimes,
     /// g is not a square of large order.
     #[error("g does not generate the group")]
     Generator,

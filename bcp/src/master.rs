@@ -32,6 +32,7 @@ use crate::decrypt::sub_mod;
 use crate::keys::{KeyId, PublicKey, SecretKey, check_params};
 use crate::params::{ParamsId, PublicParams};
 use crate::plaintext::Plaintext;
+use crate::primes::far_apart;
 use crate::unified::UnifiedKey;
 use crate::{Error, ParamsFault, Result, random};
 use num_bigint::BigUint;
@@ -68,9 +69,9 @@ pub struct KnownKey {
 }
 
 impl MasterKey {
-    /// Takes p and q after checking everything that can be wrong with them: N = pq, p ≠ q, p, q,
-    /// p', q' prime, gcd(N, p'q') = 1, and that g generates G with g^{p'q'} = 1 + kN, gcd(k, N) =
-    /// 1.
+    /// Takes p and q after checking everything that can be wrong with them: N = pq, p and q not
+    /// equal and not close to each other, p, q, p', q' prime, gcd(N, p'q') = 1, and that g generates
+    /// G with g^{p'q'} = 1 + kN, gcd(k, N) = 1.
     pub fn new(params: &PublicParams, p: &BigUint, q: &BigUint) -> Result<Self> {
         let [p, q] = [p, q].map(|x| Zeroizing::new(x.to_u64_digits()));
         Self::from_limbs(params, &p, &q)
@@ -111,6 +112,9 @@ impl MasterKey {
         // p' = q would make p'q' share a factor with N; of one size they cannot be equal, but toy
         // sizes are not worth trusting.
         let shares_factor = halves[0] == primes[1] || halves[1] == primes[0];
+        if !far_apart(&primes[0], &primes[1], bits) {
+            return Err(Error::Params(ParamsFault::ClosePrimes));
+        }
         for x in primes.iter().chain(&halves) {
             if shares_factor || !is_probable_prime(x, params)? {
                 return Err(unfit);

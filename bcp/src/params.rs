@@ -109,7 +109,7 @@ struct Inner {
 
 impl PublicParams {
     /// Takes N and g after these checks: N odd and of exactly the declared size, without a small
-    /// factor, not p² and not p (2p + 1); g a unit, with Jacobi symbol 1 as every square, and not
+    /// factor, not p², not p (2p + 1) and not of primes that are neighbours; g a unit, with Jacobi symbol 1 as every square, and not
     /// of tiny order modulo N.
     ///
     /// What only the factors could show (that N is a product of two safe primes, that g has full
@@ -350,13 +350,12 @@ fn check_modulus(size: KeySize, n: &BigUint) -> Result<(), ParamsFault> {
     if !n.bit(0) {
         return Err(ParamsFault::Even);
     }
-    let is_square = |x: &BigUint| {
-        let root = x.sqrt();
-        &root * &root == *x
-    };
     // N = p (2p + 1) iff 8N + 1 = (4p + 1)²; then gcd(N, p'q') = p.
     if is_square(n) || is_square(&((n << 3u8) + 1u8)) {
         return Err(ParamsFault::Modulus);
+    }
+    if fermat_factors(size, n) {
+        return Err(ParamsFault::ClosePrimes);
     }
     // The factors of N have half its bits; anything much smaller is foul.
     let limit = 1u64 << (size.bits() / 3).min(16);
@@ -368,6 +367,24 @@ fn check_modulus(size: KeySize, n: &BigUint) -> Result<(), ParamsFault> {
         return Err(ParamsFault::Modulus);
     }
     Ok(())
+}
+
+/// Fermat's method: N = a² - d² with a = (p + q) / 2, which is just above the root of N if p is near
+/// q. Few steps are enough for what a broken generator makes, neighbours from one run of a sieve;
+/// that primes are as far apart as they should be, only who knows them can tell (`far_apart`).
+fn fermat_factors(size: KeySize, n: &BigUint) -> bool {
+    // Toy primes have no room to be far apart: `far_apart` keeps them out of two steps' reach.
+    let steps = if size.is_secure() { 32 } else { 2 };
+    let root = n.sqrt();
+    (1..=steps).any(|step: u32| {
+        let a = &root + step;
+        is_square(&(&a * &a - n))
+    })
+}
+
+fn is_square(x: &BigUint) -> bool {
+    let root = x.sqrt();
+    &root * &root == *x
 }
 
 fn check_generator(n: &BigUint, n_squared: &BigUint, g: &BigUint) -> Result<(), ParamsFault> {

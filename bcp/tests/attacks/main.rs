@@ -6,6 +6,7 @@
 //! of the crate: e = p'q', G = <g> the squares modulo N², L(v) = (v - 1) / N.
 
 mod claim;
+mod close;
 #[path = "../common/mod.rs"]
 mod common;
 mod study;

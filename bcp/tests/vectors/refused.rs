@@ -118,12 +118,14 @@ impl Refused<'_> {
         let triple = &n - &n % 3u8;
         let triple = if triple.bit(0) { triple } else { triple + 3u8 };
         let root = (&n >> 1u8).sqrt() | BigUint::one();
+        let middle = n.sqrt() | BigUint::one();
         let moduli = [
             ("N one bit short", &n >> 1u8 | BigUint::one(), "Params/Size"),
             ("N = 0", BigUint::zero(), "Params/Size"),
             ("N even", &n - 1u8, "Params/Even"),
             ("N divisible by 3", triple, "Params/Modulus"),
             ("N = p^2", &p * &p, "Params/Modulus"),
+            ("N = (a - 2) (a + 2), too close", &middle * &middle - 4u8, "Params/ClosePrimes"),
             ("N = p (2p + 1)", &root * (&root * 2u8 + 1u8), "Params/Modulus"),
         ];
         for (what, n, error) in moduli {
