@@ -72,9 +72,10 @@
 //!   whose integer and IFMA multiplications take the same time for all operands. Moduli's sizes,
 //!   batch sizes and declared bounds of scalars show. Key generation shows how many candidates it
 //!   took. `num-bigint`, which is not constant time, only sees public numbers.
-//! - **Wiped memory** is not complete yet: buffers of secrets that grew are freed unwiped, and registers,
-//!   swapped pages and copies a caller makes with [`Plaintext::to_biguint`] never were covered. The
-//!   sieve of the prime search is not constant time. See `docs/security.md`.
+//! - **Wiped memory** means the buffers of this crate, when they are freed (`tests/wiped.rs` searches
+//!   what it frees). Registers, the stack, swapped pages, a [`num_bigint::BigUint`] that a caller
+//!   passes in or gets from [`Plaintext::to_biguint`], and vectors of [`packing::Slot`] that a caller
+//!   lets grow are not covered.
 
 mod arith;
 mod ciphertext;

@@ -130,7 +130,7 @@ impl PublicParams {
         let mut hash = Sha256::new();
         hash.update(b"dyad-bcp params v1");
         hash.update(
-            Writer::new(Kind::Params, size)
+            Writer::new(Kind::Params, size, body_len(size))
                 .public(&n, size.bits())
                 .public(&g, 2 * size.bits())
                 .finish(),
@@ -235,10 +235,10 @@ impl PublicParams {
             });
         }
         let bases: Vec<_> = bases.iter().map(|x| self.residue(x)).collect();
-        let exponents: Vec<_> =
-            exponents.iter().map(|e| limbs::from_public(e, limbs_for(bits))).collect();
+        let exponents: Vec<SecretLimbs> =
+            exponents.iter().map(|e| limbs::from_public(e, limbs_for(bits)).into()).collect();
         let bases: Vec<&[u64]> = bases.iter().map(Vec::as_slice).collect();
-        let exponents: Vec<&[u64]> = exponents.iter().map(Vec::as_slice).collect();
+        let exponents: Vec<&[u64]> = exponents.iter().map(|e| e.as_slice()).collect();
         let powers = self.ring().pow_many(&bases, &exponents, bits);
         Ok(powers.iter().map(|x| limbs::to_public(&x.join(self.n_limbs()))).collect())
     }
@@ -310,7 +310,7 @@ impl PublicParams {
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         let bits = self.bits();
-        Writer::new(Kind::Params, self.size())
+        Writer::new(Kind::Params, self.size(), body_len(self.size()))
             .public(self.n(), bits)
             .public(self.g(), 2 * bits)
             .finish()
@@ -319,14 +319,17 @@ impl PublicParams {
 
     /// Reads an encoding and makes all checks of [`PublicParams::new`].
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
-        let body =
-            |size: KeySize| codec::bytes_for(size.bits()) + codec::bytes_for(2 * size.bits());
-        let mut reader = Reader::new(Kind::Params, bytes, body)?;
+        let mut reader = Reader::new(Kind::Params, bytes, body_len)?;
         let size = reader.size();
         let n = reader.public(size.bits())?;
         let g = reader.public(2 * size.bits())?;
         Self::new(size, n, g)
     }
+}
+
+/// N, g
+fn body_len(size: KeySize) -> usize {
+    codec::bytes_for(size.bits()) + codec::bytes_for(2 * size.bits())
 }
 
 impl PartialEq for PublicParams {

@@ -22,7 +22,7 @@ use crate::decrypt::unblind_many;
 use crate::keys::{KeyId, PublicKey, SecretKey};
 use crate::params::PublicParams;
 use crate::plaintext::Plaintext;
-use crate::{Error, Result};
+use crate::{Error, KeySize, Result};
 use num_bigint::BigUint;
 use num_traits::One;
 use std::collections::HashSet;
@@ -141,7 +141,7 @@ impl Partial {
     #[must_use]
     pub fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
         let bits = 2 * self.head.size.bits();
-        Writer::new(Kind::Partial, self.head.size)
+        Writer::new(Kind::Partial, self.head.size, body_len(self.head.size))
             .bytes(self.member.as_bytes())
             .bytes(self.head.key.as_bytes())
             .public(&self.head.a, bits)
@@ -151,9 +151,7 @@ impl Partial {
 
     /// Reads the encoding of [`Partial::to_bytes`] and checks that A and P are units below N².
     pub fn from_bytes(params: &PublicParams, bytes: &[u8]) -> Result<Self> {
-        let mut reader = Reader::of_size(Kind::Partial, params.size(), bytes, |size| {
-            64 + 2 * codec::bytes_for(2 * size.bits())
-        })?;
+        let mut reader = Reader::of_size(Kind::Partial, params.size(), bytes, body_len)?;
         let (member, key) = (KeyId(reader.array()?), KeyId(reader.array()?));
         let a = reader.public(2 * params.bits())?;
         let value = reader.secret(2 * params.bits())?;
@@ -163,6 +161,11 @@ impl Partial {
             .map_err(|index| Error::NotAResidue { index })?;
         Ok(Self { member, head: Head { key, size: params.size(), a }, value })
     }
+}
+
+/// Member's key id, ciphertext's key id, A, P
+fn body_len(size: KeySize) -> usize {
+    2 * codec::ID_LEN + 2 * codec::bytes_for(2 * size.bits())
 }
 
 impl fmt::Debug for Partial {

@@ -153,8 +153,7 @@ impl Search<'_> {
 
     /// 2p' + 1
     fn doubled(&self, half: &SecretLimbs) -> SecretLimbs {
-        let mut p = half.clone();
-        p.resize(limbs::limbs_for(self.bits), 0);
+        let mut p = limbs::widened(half, limbs::limbs_for(self.bits));
         limbs::double(&mut p);
         p[0] |= 1;
         p

@@ -26,7 +26,7 @@ fn small_primes() -> &'static [u32] {
 
 /// The i < run for which neither `start + 2i` nor `2 (start + 2i) + 1` has a prime factor below the
 /// limit that is smaller than itself. `start` is odd and of `bits` bits.
-pub(super) fn survivors(start: &[u64], bits: usize, run: usize) -> Vec<usize> {
+pub(super) fn survivors(start: &[u64], bits: usize, run: usize) -> Zeroizing<Vec<usize>> {
     let mut struck = Zeroizing::new(vec![0u8; run]);
     // A factor as large as the candidate itself is no reason against it.
     let largest = if bits < 32 { 1u64 << ((bits - 1) / 2) } else { u64::MAX };
@@ -47,7 +47,12 @@ pub(super) fn survivors(start: &[u64], bits: usize, run: usize) -> Vec<usize> {
             }
         }
     }
-    (0..run).filter(|i| struck[*i] == 0).collect()
+    // Which numbers survive shows the start modulo every small prime. Hence wiped, and counted first:
+    // a vector that grows leaves its old buffer behind.
+    let count = struck.iter().filter(|s| **s == 0).count();
+    let mut survivors = Zeroizing::new(Vec::with_capacity(count));
+    survivors.extend((0..run).filter(|i| struck[*i] == 0));
+    survivors
 }
 
 /// x mod r, 32 bits at a time.
@@ -79,6 +84,6 @@ mod tests {
                 !has_factor(c) && !has_factor(2 * c + 1)
             })
             .collect();
-        assert_eq!(survivors(&[start], 21, 3000), expected);
+        assert_eq!(*survivors(&[start], 21, 3000), expected);
     }
 }

@@ -36,8 +36,7 @@ impl Modulus {
         let mut m_inv = [0; LANES];
         let (mut m_digits, mut d_digits) = (Vec::new(), Vec::new());
         for (lane, m) in moduli.iter().enumerate() {
-            let mut padded = Zeroizing::new(m.to_vec());
-            padded.push(0);
+            let padded = limbs::widened(m, m.len() + 1);
             let d = limbs::one_minus_power(&padded, limbs::bit_length(m), n * DIGIT_BITS);
             let mut m_lane = Zeroizing::new(vec![0; n]);
             let mut d_lane = m_lane.clone();
