@@ -42,8 +42,9 @@ pub enum Error {
         /// Key of the item.
         found: KeyId,
     },
-    /// A group element that is zero, not below N², or not invertible.
-    #[error("item {index} is not an invertible residue modulo N²; refuse it and its sender")]
+    /// A group element that is zero, not below N², or not invertible; a key that hides nothing or
+    /// cannot lie in G.
+    #[error("item {index} is not a residue modulo N² fit for use; refuse it and its sender")]
     NotAResidue {
         /// Place in the batch.
         index: usize,

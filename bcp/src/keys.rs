@@ -120,8 +120,8 @@ impl fmt::Debug for PublicKey {
     }
 }
 
-/// A public key read from bytes: a unit below N² and not 1 modulo N, but nobody has shown that its
-/// owner knows the secret.
+/// A public key read from bytes: a unit below N² of Jacobi symbol 1, not of order 1 or 2 modulo N. But
+/// nobody has shown that its owner knows the secret.
 #[derive(Clone, Debug)]
 pub struct UnprovedKey(PublicKey);
 
@@ -132,7 +132,7 @@ impl UnprovedKey {
         check_params(params, &mut reader)?;
         let h = reader.public(2 * params.bits())?;
         params.check_residues([&h].into_iter()).map_err(|index| Error::NotAResidue { index })?;
-        if !params.hides(&h) {
+        if !params.hides(&h) || !params.may_be_square(&h) {
             return Err(Error::NotAResidue { index: 0 });
         }
         Ok(Self(PublicKey::new(params, h)))

@@ -297,9 +297,17 @@ impl PublicParams {
         Err(Error::NotAResidue { index: 0 })
     }
 
-    /// h = 1 + jN would hide nothing: with h = 1, B is 1 + mN.
+    /// h = 1 + jN would hide nothing: with h = 1, B is 1 + mN. Nor would an h of order 2 modulo N: B² is
+    /// of that form then.
     pub(crate) fn hides(&self, h: &BigUint) -> bool {
-        !(h % self.n()).is_one()
+        let h = h % self.n();
+        !(&h * &h % self.n()).is_one()
+    }
+
+    /// What lies in G is a square and has Jacobi symbol 1. So has -h for an h in G: half of the units
+    /// outside G show here, the other half to the master key alone.
+    pub(crate) fn may_be_square(&self, h: &BigUint) -> bool {
+        jacobi(h % self.n(), self.n().clone()) == 1
     }
 
     fn is_unit(&self, x: &BigUint) -> bool {
