@@ -11,6 +11,17 @@
 //! good as its owner's share of the plaintext: send it sealed, to the recipient only. One owner who
 //! never answers ends decryption under this key for ever.
 //!
+//! **An owner answers only for heads it has reason to trust.** Whoever chooses A has the owner's
+//! exponent applied to it: any ciphertext's A opens that ciphertext, and
+//!
+//! ```text
+//! A = 1 + N      P = 1 + sk N mod N²             sk mod N
+//! A and -A       P and (-1)^sk P                 whether sk is odd; a local sk never is
+//! ```
+//!
+//! No check here can tell such an A from an honest one. What stops it is the digest of the release,
+//! signed by both clouds, which an owner verifies before it answers: that check carries weight.
+//!
 //! Not promised: a partial carries no proof that it was formed honestly; a wrong one makes
 //! decryption fail (or, if chosen with skill, gives another plaintext), and does not tell who did
 //! it.
@@ -176,8 +187,9 @@ impl fmt::Debug for Partial {
 
 impl SecretKey {
     /// This owner's part of the joint decryption of each head under `unified`, of which it must be
-    /// a member. Ask who will receive it first: with the other members' parts it opens the
-    /// ciphertext.
+    /// a member. Ask first who will receive it (with the other members' parts it opens the
+    /// ciphertext) and where the heads come from (a chosen one shows half of the key; see the
+    /// module's head).
     pub fn partial_many(&self, unified: &UnifiedKey, heads: &[Head]) -> Result<Vec<Partial>> {
         let member = self.public().id();
         if !unified.members.contains(&member) {

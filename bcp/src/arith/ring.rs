@@ -218,7 +218,7 @@ impl<K: Kernel> Group<K> {
     }
 
     /// Numbers of any length into Montgomery form modulo M²: chunks of digits by Horner's rule, no
-    /// division.
+    /// division. That a chunk need not be below 8M: see the head of [`super::kernel`].
     pub(super) fn enter(&self, x: &[&[u64]], scratch: &mut K::Scratch) -> Zeroizing<K::Value> {
         let chunks = x.iter().map(|x| x.len()).max().unwrap_or(0).div_ceil(self.chunk).max(1);
         let mut acc: Option<Zeroizing<K::Value>> = None;

@@ -304,6 +304,40 @@ fn a_rogue_key_takes_over_the_unified_key_without_proofs() -> Outcome {
     Ok(())
 }
 
+/// An owner's part of a joint decryption is A^sk for whatever A it is given:
+///
+/// ```text
+/// (1 + N)^sk = 1 + sk N mod N²          half of the key
+/// (-A)^sk = (-1)^sk A^sk                its lowest bit
+/// ```
+///
+/// Nothing in these functions can stop it, so nothing is refused here: an owner answers for heads in
+/// a release that both clouds have signed, and for no others. A local key is even, whatever is asked.
+#[test]
+fn a_chosen_head_shows_half_of_a_key_to_who_gets_the_answer() -> Outcome {
+    for study in studies() {
+        let n = study.n();
+        let (issued, _) = study.master.issue(1)?;
+        for (owner, local) in [(&study.owner, true), (&issued[0], false)] {
+            let unified = UnifiedKey::new(&[owner.public().clone()])?;
+            let answer = |a: BigUint| -> Result<BigUint, Error> {
+                let raw = RawCiphertext::new(unified.key().id(), a, BigUint::one());
+                let head = unified.key().admit(raw)?.head();
+                let bytes = owner.partial_many(&unified, &[head])?.remove(0).to_bytes();
+                Ok(BigUint::from_bytes_be(&bytes[bytes.len() - n.to_bytes_be().len() * 2..]))
+            };
+            let bytes = owner.to_bytes();
+            let sk = BigUint::from_bytes_be(&bytes[4 + 32 + 1..]);
+            assert_eq!((answer(n + 1u8)? - 1u8) / n, &sk % n);
+            let a = random_below(n);
+            let odd = answer(study.negative(&a))? != answer(a)?;
+            assert_eq!(odd, sk.is_odd());
+            assert!(!(local && odd));
+        }
+    }
+    Ok(())
+}
+
 /// Two ciphertexts with one r show the difference of their plaintexts to everybody:
 ///
 /// ```text
