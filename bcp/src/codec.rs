@@ -52,8 +52,8 @@ pub(crate) const fn bytes_for(bits: usize) -> usize {
     bits.div_ceil(8)
 }
 
-/// Writes an encoding. The buffer has its final length from the start: if it grew, secrets would stay
-/// behind in the old one.
+/// Writes an encoding. The buffer has its final length from the start: if it grew, secrets would
+/// stay behind in the old one.
 pub(crate) struct Writer {
     bytes: Zeroizing<Vec<u8>>,
     at: usize,

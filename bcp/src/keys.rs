@@ -120,8 +120,8 @@ impl fmt::Debug for PublicKey {
     }
 }
 
-/// A public key read from bytes: a unit below N² of Jacobi symbol 1, not of order 1 or 2 modulo N. But
-/// nobody has shown that its owner knows the secret.
+/// A public key read from bytes: a unit below N² of Jacobi symbol 1, not of order 1 or 2 modulo N.
+/// But nobody has shown that its owner knows the secret.
 #[derive(Clone, Debug)]
 pub struct UnprovedKey(PublicKey);
 

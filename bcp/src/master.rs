@@ -71,8 +71,8 @@ pub struct KnownKey {
 
 impl MasterKey {
     /// Takes p and q after checking everything that can be wrong with them: N = pq, p and q not
-    /// equal and not close to each other, p, q, p', q' prime, gcd(N, p'q') = 1, and that g generates
-    /// G with g^{p'q'} = 1 + kN, gcd(k, N) = 1.
+    /// equal and not close to each other, p, q, p', q' prime, gcd(N, p'q') = 1, and that g
+    /// generates G with g^{p'q'} = 1 + kN, gcd(k, N) = 1.
     pub fn new(params: &PublicParams, p: &BigUint, q: &BigUint) -> Result<Self> {
         let [p, q] = [p, q].map(|x| Zeroizing::new(x.to_u64_digits()));
         Self::from_limbs(params, &p, &q)

@@ -109,8 +109,8 @@ struct Inner {
 
 impl PublicParams {
     /// Takes N and g after these checks: N odd and of exactly the declared size, without a small
-    /// factor, not p², not p (2p + 1) and not of primes that are neighbours; g a unit, with Jacobi symbol 1 as every square, and not
-    /// of tiny order modulo N.
+    /// factor, not p², not p (2p + 1) and not of primes that are neighbours; g a unit, with Jacobi
+    /// symbol 1 as every square, and not of tiny order modulo N.
     ///
     /// What only the factors could show (that N is a product of two safe primes, that g has full
     /// order) is up to the key generation centre, which is trusted with far more.
@@ -277,8 +277,8 @@ impl PublicParams {
         Err(residues.into_iter().position(|x| !acceptable(x)).unwrap_or(0))
     }
 
-    /// The same for a secret residue: below N², and a unit, which its product with a random number shows
-    /// without showing it.
+    /// The same for a secret residue: below N², and a unit, which its product with a random number
+    /// shows without showing it.
     pub(crate) fn check_secret_residue(&self, x: &[u64]) -> Result<()> {
         let n_squared = limbs::from_public(self.n_squared(), x.len());
         let blinded_is_unit = || -> Result<bool> {
@@ -297,15 +297,15 @@ impl PublicParams {
         Err(Error::NotAResidue { index: 0 })
     }
 
-    /// h = 1 + jN would hide nothing: with h = 1, B is 1 + mN. Nor would an h of order 2 modulo N: B² is
-    /// of that form then.
+    /// h = 1 + jN would hide nothing: with h = 1, B is 1 + mN. Nor would an h of order 2 modulo N:
+    /// B² is of that form then.
     pub(crate) fn hides(&self, h: &BigUint) -> bool {
         let h = h % self.n();
         !(&h * &h % self.n()).is_one()
     }
 
-    /// What lies in G is a square and has Jacobi symbol 1. So has -h for an h in G: half of the units
-    /// outside G show here, the other half to the master key alone.
+    /// What lies in G is a square and has Jacobi symbol 1. So has -h for an h in G: half of the
+    /// units outside G show here, the other half to the master key alone.
     pub(crate) fn may_be_square(&self, h: &BigUint) -> bool {
         jacobi(h % self.n(), self.n().clone()) == 1
     }
@@ -380,9 +380,10 @@ fn check_modulus(size: KeySize, n: &BigUint) -> Result<(), ParamsFault> {
     Ok(())
 }
 
-/// Fermat's method: N = a² - d² with a = (p + q) / 2, which is just above the root of N if p is near
-/// q. Few steps are enough for what a broken generator makes, neighbours from one run of a sieve;
-/// that primes are as far apart as they should be, only who knows them can tell (`far_apart`).
+/// Fermat's method: N = a² - d² with a = (p + q) / 2, which is just above the root of N if p is
+/// near q. Few steps are enough for what a broken generator makes, neighbours from one run of a
+/// sieve; that primes are as far apart as they should be, only who knows them can tell
+/// (`far_apart`).
 fn fermat_factors(size: KeySize, n: &BigUint) -> bool {
     // Toy primes have no room to be far apart: `far_apart` keeps them out of two steps' reach.
     let steps = if size.is_secure() { 32 } else { 2 };

@@ -1,4 +1,5 @@
-//! No secret is left in memory that is given back: freed blocks are kept as they were, and searched.
+//! No secret is left in memory that is given back: freed blocks are kept as they were, and
+//! searched.
 
 #![allow(unsafe_code)] // an allocator that keeps what is freed
 
@@ -131,7 +132,8 @@ fn of_master(f: &Fixture, h: &BigUint, a: &BigUint, b: &BigUint) -> Secrets {
     secrets
 }
 
-/// KeyGen, encodings, a proof, both decryptions of an owner, encryption and operations with secrets.
+/// KeyGen, encodings, a proof, both decryptions of an owner, encryption and operations with
+/// secrets.
 #[test]
 fn owners_leave_nothing_behind() {
     let _alone = alone();

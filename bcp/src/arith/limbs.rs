@@ -9,8 +9,8 @@ use num_bigint::BigUint;
 use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 use zeroize::Zeroizing;
 
-/// Secret limbs: wiped when dropped. Never pushed to, resized or extended: a vector that grows moves
-/// and leaves its old buffer to the allocator as it was. [`widened`] makes a longer one.
+/// Secret limbs: wiped when dropped. Never pushed to, resized or extended: a vector that grows
+/// moves and leaves its old buffer to the allocator as it was. [`widened`] makes a longer one.
 pub(crate) type SecretLimbs = Zeroizing<Vec<u64>>;
 
 /// `2^64` per limb.

@@ -311,8 +311,9 @@ fn a_rogue_key_takes_over_the_unified_key_without_proofs() -> Outcome {
 /// (-A)^sk = (-1)^sk A^sk                its lowest bit
 /// ```
 ///
-/// Nothing in these functions can stop it, so nothing is refused here: an owner answers for heads in
-/// a release that both clouds have signed, and for no others. A local key is even, whatever is asked.
+/// Nothing in these functions can stop it, so nothing is refused here: an owner answers for heads
+/// in a release that both clouds have signed, and for no others. A local key is even, whatever is
+/// asked.
 #[test]
 fn a_chosen_head_shows_half_of_a_key_to_who_gets_the_answer() -> Outcome {
     for study in studies() {

@@ -1,4 +1,5 @@
-//! An allocator that keeps freed blocks as they were while it is told to, and a search through them.
+//! An allocator that keeps freed blocks as they were while it is told to, and a search through
+//! them.
 
 use num_bigint::BigUint;
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -17,9 +18,9 @@ static COUNT: AtomicUsize = AtomicUsize::new(0);
 static BLOCKS: [[AtomicUsize; 3]; 1 << 21] =
     [const { [const { AtomicUsize::new(0) }; 3] }; 1 << 21];
 
-// SAFETY: all memory is the system allocator's. A kept block is not given back before `Freed` drops,
-// and nobody but `Freed` has its address by then. `realloc` is the trait's own: a new block, a copy,
-// and the old block freed, which is what growing means at worst.
+// SAFETY: all memory is the system allocator's. A kept block is not given back before `Freed`
+// drops, and nobody but `Freed` has its address by then. `realloc` is the trait's own: a new block,
+// a copy, and the old block freed, which is what growing means at worst.
 unsafe impl GlobalAlloc for Keeper {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: the caller keeps GlobalAlloc's contract.
@@ -35,7 +36,8 @@ unsafe impl GlobalAlloc for Keeper {
             block[0].store(pointer as usize, SeqCst);
             return;
         }
-        // SAFETY: the caller keeps GlobalAlloc's contract; the block came from the system allocator.
+        // SAFETY: the caller keeps GlobalAlloc's contract; the block came from the system
+        // allocator.
         unsafe { System.dealloc(pointer, layout) }
     }
 }

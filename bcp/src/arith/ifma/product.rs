@@ -154,8 +154,8 @@ impl Modulus {
         for i in 0..BLOCK {
             window[BLOCK] = t[i + BLOCK];
             let q_i = _mm512_madd52lo_epu64(_mm512_setzero_si512(), window[0], self.m_inv);
-            // The lowest digit becomes zero by the choice of q: no product is needed to know what it
-            // carries, the next multiple of 2^52, and so the next q waits for one product less.
+            // The lowest digit becomes zero by the choice of q: no product is needed to know what
+            // it carries, the next multiple of 2^52, and so the next q waits for one product less.
             let carry = _mm512_add_epi64(window[0], _mm512_set1_epi64(DIGIT_MASK));
             let carry = _mm512_srli_epi64::<{ DIGIT_BITS as u32 }>(carry);
             let next = _mm512_madd52hi_epu64(carry, q_i, m[0]);
