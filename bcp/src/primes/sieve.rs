@@ -28,7 +28,7 @@ impl Small {
     /// x mod r or r more than it, by Barrett: the time of a division may depend on what is divided.
     fn nearly_reduce(&self, x: u64) -> u64 {
         // The quotient, or one less: the reciprocal's rounding takes less than x 2^-64 < 1 off it.
-        let quotient = (u128::from(x) * u128::from(self.reciprocal) >> 64) as u64;
+        let quotient = ((u128::from(x) * u128::from(self.reciprocal)) >> 64) as u64;
         x - quotient * self.r
     }
 
@@ -85,7 +85,7 @@ pub(super) fn survivors(start: &[u64], bits: usize, run: usize) -> Zeroizing<Vec
     }
     // Which numbers survive shows the start modulo every small prime. Hence wiped, and counted
     // first: a vector that grows leaves its old buffer behind.
-    let count = struck.iter().filter(|s| **s == 0).count();
+    let count = run - struck.iter().map(|s| usize::from(*s)).sum::<usize>();
     let mut survivors = Zeroizing::new(Vec::with_capacity(count));
     survivors.extend((0..run).filter(|i| struck[*i] == 0));
     survivors

@@ -49,7 +49,9 @@ pub(crate) fn alone() -> MutexGuard<'static, ()> {
 }
 
 /// What was freed while some work ran.
-pub(crate) struct Freed(());
+pub(crate) struct Freed {
+    blocks: usize,
+}
 
 /// Does the work and keeps what it frees, on whatever thread.
 pub(crate) fn kept<T>(work: &dyn Fn() -> T) -> (T, Freed) {
@@ -57,19 +59,19 @@ pub(crate) fn kept<T>(work: &dyn Fn() -> T) -> (T, Freed) {
     KEEPING.store(true, SeqCst);
     let result = work();
     KEEPING.store(false, SeqCst);
-    (result, Freed(()))
+    (result, Freed { blocks: COUNT.load(SeqCst) })
 }
 
 impl Freed {
-    fn blocks() -> impl Iterator<Item = &'static [AtomicUsize; 3]> {
-        BLOCKS[..COUNT.load(SeqCst).min(BLOCKS.len())].iter().filter(|b| b[0].load(SeqCst) != 0)
+    fn blocks(&self) -> impl Iterator<Item = &'static [AtomicUsize; 3]> + use<> {
+        BLOCKS[..self.blocks.min(BLOCKS.len())].iter().filter(|b| b[0].load(SeqCst) != 0)
     }
 
     /// The names of the secrets of which a word is in a freed block.
     pub(crate) fn find(&self, secrets: &Secrets) -> Vec<&'static str> {
-        assert!(COUNT.load(SeqCst) <= BLOCKS.len(), "more was freed than can be kept");
+        assert!(self.blocks <= BLOCKS.len(), "more was freed than can be kept");
         let mut found = BTreeSet::new();
-        for block in Self::blocks() {
+        for block in self.blocks() {
             let [start, size, _] = block.each_ref().map(|x| x.load(SeqCst));
             // SAFETY: the block is not given back before `self` drops, and nobody writes to it.
             let bytes = unsafe { std::slice::from_raw_parts(start as *const u8, size) };
@@ -88,7 +90,7 @@ impl Freed {
 
 impl Drop for Freed {
     fn drop(&mut self) {
-        for block in Self::blocks() {
+        for block in self.blocks() {
             let [start, size, align] = block.each_ref().map(|x| x.swap(0, SeqCst));
             let layout = Layout::from_size_align(size, align).expect("it was one");
             // SAFETY: the block came from the system allocator with this layout, and is given back

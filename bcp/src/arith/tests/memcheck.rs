@@ -119,7 +119,7 @@ fn probe() {
     let x = secret(&stream.bits(BITS));
     match kind.as_str() {
         "work" => pool.install(|| work(&mut stream)),
-        "branch" if x.iter().any(|limb| *limb == 7) => println!("never"),
+        "branch" if x.contains(&7) => println!("never"),
         "branch" => (),
         _ => {
             black_box(black_box([0u8; 256])[(x[0] & 255) as usize]);
