@@ -15,6 +15,8 @@
 //! Operands are cut into panels and packed as the backend likes them; transposing, negating and
 //! strides are dealt with there. Big products run on the threads of the current rayon pool. Entries
 //! may be shares: no branch and no address depends on them, and packed copies are wiped.
+// What only the vector backends call.
+#![cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
 
 #[cfg(target_arch = "x86_64")]
 mod amx;

@@ -106,7 +106,7 @@ fn check(terms: &[(Matrix<'_>, Matrix<'_>)], rows: usize, columns: usize, gap: u
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(128))]
+    #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
     fn products_are_right(
@@ -138,7 +138,7 @@ proptest! {
 #[test]
 fn long_sums_do_not_overflow() {
     let form = Form { gap: 0, transposed: false, negated: false };
-    for depth in [2047, 2048, 2049, 4097, 20_000] {
+    for depth in [511, 512, 513, 1025, 17_000] {
         for word in [u64::MAX, 0xff, 1 << 63, 0xffff_ffff] {
             let ones = vec![word; 17 * depth];
             let (a, b) = (Matrix::new(&ones, 17, depth), Matrix::new(&ones, 17, depth));
@@ -153,7 +153,7 @@ fn long_sums_do_not_overflow() {
 #[test]
 fn big_products_are_cut_into_blocks() {
     let form = Form { gap: 1, transposed: false, negated: false };
-    for (rows, depth, columns) in [(700, 300, 9), (9, 300, 700), (300, 5, 400), (1, 1000, 1000)] {
+    for (rows, depth, columns) in [(500, 90, 20), (20, 520, 700), (700, 520, 20), (1, 500, 700)] {
         let (a, b) = (Factor::new(3, rows, depth, form), Factor::new(4, depth, columns, form));
         check(&[(a.view(), b.view())], rows, columns, 1);
     }
