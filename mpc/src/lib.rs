@@ -28,6 +28,9 @@ pub mod tensor;
 pub mod together;
 pub mod wire;
 
+#[cfg(test)]
+mod tests;
+
 pub use cost::{Cost, Count};
 pub use dealer::Dealer;
 pub use engine::clear::{Clear, Opened};

@@ -25,7 +25,7 @@ use crate::engine::clear::{Opened, find_input, oriented};
 use crate::engine::{Act, Audience, Engine, Outcome, Product, Task};
 use crate::error::{Error, Op, Result, Who};
 use crate::link::{Link, Metered, Traffic};
-use crate::matrix::{MatrixMut, multiply_add};
+use crate::matrix::{MatrixMut, Onto, sum_products};
 use crate::prg::{Attempt, Label, OpenOnce, Party as Side, Prg, Seed, Stream};
 use crate::tensor::{Meta, Tensor, Veiled, View};
 use crate::wire::{self, Header, Kind, PIECE, VERSION, WINDOW, piece_words, pieces};
@@ -383,17 +383,11 @@ impl Engine for Party {
                 }
             }
             Product::Matrix(t) => {
-                let (first, second) = (t.first(), t.second());
-                let negative: Vec<u64> = x.share.iter().map(|a| a.wrapping_neg()).collect();
-                let mut add = |a: &[u64], b: &[u64]| {
-                    multiply_add(
-                        oriented(a, mx.shape, first),
-                        oriented(b, my.shape, second),
-                        MatrixMut::new(&mut z, out.shape.rows, out.shape.cols),
-                    );
-                };
-                add(&x.hat, &d);
-                add(&negative, &y.hat);
+                let left = |a| oriented(a, mx.shape, t.first());
+                let right = |b| oriented(b, my.shape, t.second());
+                let terms = [(left(&x.hat), right(&d)), (left(&x.share).negated(), right(&y.hat))];
+                let out = MatrixMut::new(&mut z, out.shape.rows, out.shape.cols);
+                sum_products(&terms, out, Onto::Sum);
             }
         }
         Ok(z)
