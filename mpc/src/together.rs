@@ -240,6 +240,8 @@ pub fn run<P: Program>(program: &P, trace: [u8; 32], setup: Setup) -> Outcomes {
     thread::scope(|scope| {
         let dealer = scope.spawn(|| {
             on_its_cores(|| {
+                let mut dealer = dealer;
+                dealer.greet(&contract)?;
                 let mut session = Session::new(dealer);
                 program.run(&mut session)?;
                 session.into_engine().finish()

@@ -1,8 +1,10 @@
 //! Correlations over a link between the dealer and C1.
 
 use super::{Correlations, Sink};
+use crate::contract::{Contract, Role};
 use crate::error::{Error, Op, Result, Who};
 use crate::link::{Link, LinkError};
+use crate::prg::Party;
 use crate::wire::{self, HEADER, Header, Kind, piece_words, pieces};
 use bytes::Bytes;
 use std::time::{Duration, Instant};
@@ -28,6 +30,11 @@ impl LinkSource {
 }
 
 impl Correlations for LinkSource {
+    fn greet(&mut self, contract: &Contract) -> Result<()> {
+        let (mine, theirs) = (Role::Cloud(Party::One), Role::Dealer);
+        contract.greet(&mut self.link, &self.who, mine, theirs, self.limit)
+    }
+
     fn step(&mut self, op: Op) -> Result<()> {
         let upto = op.step.saturating_add(self.ahead);
         let credit = Header::new(Kind::Credit, op, 0, 0).piece(0, 1).frame(&[upto]);
@@ -79,6 +86,11 @@ impl LinkSink {
 }
 
 impl Sink for LinkSink {
+    fn greet(&mut self, contract: &Contract) -> Result<()> {
+        let (mine, theirs) = (Role::Dealer, Role::Cloud(Party::One));
+        contract.greet(&mut self.link, &self.who, mine, theirs, self.limit)
+    }
+
     fn step(&mut self, op: Op) -> Result<()> {
         while self.granted.is_none_or(|upto| op.step > upto) {
             let by = Instant::now() + self.limit;
