@@ -107,7 +107,7 @@ mod formula {
             rounds.push(parts.iter().map(|(opened, _)| opened).sum());
         };
         match (&groups[..], equality) {
-            ([], _) | ([1], _) => {}
+            ([] | [1], _) => {}
             ([k], true) => layer(vec![equal(*k)]),
             ([k], false) => layer(vec![less(*k)]),
             (many, true) => {
