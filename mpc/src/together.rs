@@ -20,7 +20,7 @@ pub trait Program: Sync {
 }
 
 /// An input: its name in the program, what is public of it, its ring elements.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Input {
     /// Name.
     pub name: String,
