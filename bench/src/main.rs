@@ -2,6 +2,7 @@
 
 mod bcp;
 mod figure;
+mod matmul;
 mod measure;
 mod mpc;
 
@@ -26,6 +27,7 @@ struct Args {
 }
 
 /// A named benchmark: some figures, one per set of parameters.
+#[derive(Clone, Copy)]
 struct Bench {
     name: &'static str,
     about: &'static str,
@@ -46,7 +48,7 @@ fn main() -> ExitCode {
         }
         return ExitCode::SUCCESS;
     }
-    let mut wanted = Vec::new();
+    let mut wanted: Vec<&Bench> = Vec::new();
     for name in &args.names {
         let meant = meant_by(name, &benches);
         if meant.is_empty() {
@@ -75,7 +77,7 @@ fn main() -> ExitCode {
 
 /// All there are.
 fn benches() -> impl Iterator<Item = &'static Bench> {
-    [bcp::BENCHES, mpc::BENCHES].into_iter().flatten()
+    [bcp::BENCHES, matmul::BENCHES, mpc::BENCHES].into_iter().flatten()
 }
 
 /// The benchmark of this name, or else all whose names begin with it and a dot.
