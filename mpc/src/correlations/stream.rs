@@ -105,7 +105,10 @@ impl Sink for LinkSink {
         self.link.send(frame).map_err(|source| self.failed(op, source))
     }
 
+    /// Waits until C1 hangs up, or says nothing for as long as it may: it is some steps behind, and
+    /// to hang up first would lose what it has not read yet, and fail the credits it still sends.
     fn finish(&mut self) -> Result<()> {
+        while self.link.recv(Instant::now() + self.limit).is_ok() {}
         Ok(())
     }
 
