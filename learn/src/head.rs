@@ -1,13 +1,26 @@
 //! From a model's answer to the error that is propagated back: the derivative of the loss.
 //!
 //! ```text
-//! squared error   z - y, cut to the error's scale     4 rounds
+//! squared error   z - y, cut to the errors' scale                            4 rounds
+//! softmax         z cut to 16 bits, softmax(z) - y at the errors' scale      4 and softmax's
+//! sigmoid         the same with the sigmoid                                  4 and the sigmoid's
 //! ```
+//!
+//! What else is to be cut in a step is cut in the same rounds.
 
 use crate::check::Plan;
 use crate::job::Loss;
 use dyad_mpc::engine::Engine;
+use dyad_mpc::functions::{sigmoid, softmax};
 use dyad_mpc::{Result, Session, Shared, Shift};
+
+/// The finest scale that functions take without cutting themselves.
+const LOGITS: u8 = 16;
+
+/// How sums are cut to what functions take.
+pub(crate) fn logits(plan: &Plan) -> Shift {
+    Shift::nearest(plan.last().sum - LOGITS)
+}
 
 /// The error at its scale; and what else is to be cut in the same rounds, cut.
 pub(crate) fn error<E: Engine>(
@@ -17,20 +30,27 @@ pub(crate) fn error<E: Engine>(
     y: &Shared<E>,
     fading: &[(Shared<E>, Shift)],
 ) -> Result<(Shared<E>, Vec<Shared<E>>)> {
-    let job = plan.job();
+    let scale = plan.job().scales.error;
+    let bound = scale + plan.job().ranges.error;
     let mut cuts: Vec<_> = fading.iter().map(|(x, shift)| (x, *shift)).collect();
-    let error = match job.loss {
+    let difference;
+    cuts.push(match plan.job().loss {
         Loss::SquaredError => {
-            let difference = difference(session, plan, z, y)?;
-            cuts.push((&difference, Shift::nearest(z.scale() - job.scales.error)));
-            let mut cut = session.truncate(&cuts)?;
-            let error = cut.pop().unwrap_or_else(|| unreachable!("as many out as in"));
-            return Ok((session.declare(&error, job.scales.error + job.ranges.error)?, cut));
+            difference = self::difference(session, plan, z, y)?;
+            (&difference, Shift::nearest(z.scale() - scale))
         }
-        Loss::Softmax | Loss::Sigmoid => z.clone(),
+        Loss::Softmax | Loss::Sigmoid => (z, logits(plan)),
+    });
+    let mut cut = session.truncate(&cuts)?;
+    let last = cut.pop().unwrap_or_else(|| unreachable!("as many out as in"));
+    let p = match plan.job().loss {
+        Loss::SquaredError => return Ok((session.declare(&last, bound)?, cut)),
+        Loss::Softmax => softmax(session, &last, scale)?,
+        Loss::Sigmoid => sigmoid(session, &last, scale)?,
     };
-    let cut = if cuts.is_empty() { Vec::new() } else { session.truncate(&cuts)? };
-    Ok((error, cut))
+    let y = session.raise(y, scale)?;
+    let error = session.sub(&p, &y)?;
+    Ok((session.declare(&error, bound)?, cut))
 }
 
 /// z - y at z's scale.
