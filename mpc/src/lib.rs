@@ -19,6 +19,7 @@ mod cost;
 mod dealer;
 pub mod engine;
 mod error;
+pub mod functions;
 pub mod link;
 pub mod matrix;
 mod party;

@@ -149,6 +149,11 @@ impl<E: Engine> Session<E> {
         self.trace.clone().finalize().into()
     }
 
+    /// What a function built on sessions says of arguments it cannot take.
+    pub(crate) fn refusal(&self, name: &'static str, what: impl Into<String>) -> Error {
+        program(Op { step: self.step, number: self.number, name }, what)
+    }
+
     /// Numbers an operation and takes note of it.
     fn op(&mut self, name: &'static str, metas: &[Meta], public: &[u64]) -> Result<Op> {
         let op = Op { step: self.step, number: self.number, name };
@@ -258,6 +263,12 @@ impl<E: Engine> Session<E> {
     pub fn halve(&mut self, x: &Shared<E>, by: u8) -> Result<Shared<E>> {
         self.op("halve", &[x.meta], &[by.into()])?;
         Ok(Of { meta: Meta { scale: x.meta.scale + by, ..x.meta }, data: x.data.clone() })
+    }
+
+    /// The same entries, read at another scale: the numbers are multiplied by a power of two, free.
+    pub fn read_at(&mut self, x: &Shared<E>, scale: u8) -> Result<Shared<E>> {
+        self.op("read", &[x.meta], &[scale.into()])?;
+        Ok(Of { meta: Meta { scale, ..x.meta }, data: x.data.clone() })
     }
 
     /// Each entry times its own public number (an integer).
