@@ -10,6 +10,7 @@
 //! ```
 
 use crate::error::{Error, Result};
+use crate::head::LOGITS;
 use crate::job::{Job, Loss, Metric, Schedule, Start, VERSION};
 use dyad_mpc::Shift;
 use dyad_mpc::tensor::{MAX_BOUND, Meta};
@@ -113,6 +114,12 @@ impl Job {
     }
 
     fn check_metrics(&self) -> Result<()> {
+        let classes = self.loss != Loss::SquaredError
+            || self.metrics.iter().any(|metric| *metric != Metric::Loss);
+        if classes && self.scales.label != 0 {
+            let what = format!("classes are 0 and 1, at scale 0 and not {}", self.scales.label);
+            return wrong("scales.label", what, "give 0, or open the loss of numbers alone");
+        }
         let two = self.loss == Loss::Sigmoid || self.outputs() == 2;
         for metric in &self.metrics {
             match metric {
@@ -239,7 +246,11 @@ impl Job {
             if sum + r.sum > MOST {
                 return exceeds("sums", sum + r.sum);
             }
-            let cut = if last { s.error } else { s.activation };
+            let cut = match (last, self.loss) {
+                (false, _) => s.activation,
+                (true, Loss::SquaredError) => s.error.max(LOGITS),
+                (true, _) => LOGITS,
+            };
             if sum <= cut {
                 let what = format!("layer {l}: sums have {sum} bits, {cut} are kept");
                 return wrong("scales", what, "raise scales.input or scales.rate");

@@ -15,7 +15,7 @@ use dyad_mpc::functions::{sigmoid, softmax};
 use dyad_mpc::{Result, Session, Shared, Shift};
 
 /// The finest scale that functions take without cutting themselves.
-const LOGITS: u8 = 16;
+pub(crate) const LOGITS: u8 = 16;
 
 /// How sums are cut to what functions take.
 pub(crate) fn logits(plan: &Plan) -> Shift {

@@ -2,10 +2,12 @@
 
 mod check;
 pub mod checkpoint;
+pub mod compare;
 mod data;
 mod error;
 mod head;
 mod job;
+mod metrics;
 mod mlp;
 mod models;
 pub mod plain;
@@ -18,6 +20,7 @@ pub use check::Plan;
 pub use data::{Data, TEST};
 pub use error::{Error, Result};
 pub use job::{Job, Loss, Metric, Ranges, Rate, Scales, Schedule, Start, VERSION};
+pub use metrics::{Area, Rows, Scores};
 pub use mlp::{Model, Ready};
 pub use run::Run;
 pub use train::Training;

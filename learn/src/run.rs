@@ -1,6 +1,8 @@
 //! A training from some step to some step, as a program for any engine.
 
 use crate::check::Plan;
+use crate::data::TEST;
+use crate::metrics::Rows;
 use crate::train::Training;
 use dyad_mpc::engine::{Audience, Engine};
 use dyad_mpc::together::Program;
@@ -40,12 +42,19 @@ impl<'p> Run<'p> {
             0 => Training::start(session, self.plan)?,
             done => Training::resume(session, self.plan, done)?,
         };
+        let test = match self.test_rows {
+            0 => None,
+            rows => Some(Rows::read(session, self.plan, TEST, rows)?),
+        };
         each(&training)?;
         while training.done() < self.until && !training.is_done() {
             training.step(session)?;
             each(&training)?;
         }
         let mut opened = Vec::new();
+        if let Some(test) = test {
+            opened.extend(test.measure(session, self.plan, training.model())?);
+        }
         if self.open_model {
             let released = training.model().released();
             opened.extend(session.open(&released, Audience::All)?);

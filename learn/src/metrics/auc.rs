@@ -31,11 +31,7 @@ pub(crate) fn area<E: Engine>(
     scores: &Shared<E>,
     y: &Shared<E>,
 ) -> Result<Vec<Shared<E>>> {
-    if scores.shape().rows <= PAIRS {
-        pairs(session, scores, y)
-    } else {
-        bins(session, scores, y)
-    }
+    if scores.shape().rows <= PAIRS { pairs(session, scores, y) } else { bins(session, scores, y) }
 }
 
 fn pairs<E: Engine>(

@@ -75,7 +75,9 @@ impl fmt::Display for Scores {
             _ => format!("AUC {value:.4} ± {error:.4}"),
         }));
         f.write_str(&parts.join(", "))?;
-        for row in self.confusion.iter().flatten() {
+        // The table takes lines of its own; `{:#}` leaves it out.
+        let table = self.confusion.as_ref().filter(|_| !f.alternate());
+        for row in table.into_iter().flatten() {
             write!(f, "\n{}", row.iter().map(|n| format!("{n:>7}")).collect::<String>())?;
         }
         Ok(())

@@ -47,9 +47,9 @@ pub fn truth(y: &[f64], outputs: usize) -> Vec<usize> {
 
 /// Rows of the true class, columns of the class they were taken for.
 #[must_use]
-pub fn confusion(z: &[f64], y: &[f64], outputs: usize) -> Vec<Vec<usize>> {
+pub fn confusion(z: &[f64], y: &[f64], outputs: usize) -> Vec<Vec<u64>> {
     let count = outputs.max(2);
-    let mut table = vec![vec![0; count]; count];
+    let mut table = vec![vec![0u64; count]; count];
     for (truth, taken) in truth(y, outputs).into_iter().zip(classes(z, outputs)) {
         table[truth][taken] += 1;
     }
@@ -60,7 +60,7 @@ pub fn confusion(z: &[f64], y: &[f64], outputs: usize) -> Vec<Vec<usize>> {
 #[must_use]
 pub fn accuracy(z: &[f64], y: &[f64], outputs: usize) -> f64 {
     let table = confusion(z, y, outputs);
-    let right: usize = (0..table.len()).map(|k| table[k][k]).sum();
+    let right: u64 = (0..table.len()).map(|k| table[k][k]).sum();
     right as f64 / (z.len() / outputs) as f64
 }
 

@@ -6,7 +6,8 @@ pub mod metrics;
 
 use crate::check::{DECAY, MOMENTUM, Plan};
 use crate::data::Data;
-use crate::job::{Loss, Start};
+use crate::job::{Loss, Metric, Start};
+use crate::metrics::{Area, Scores};
 use crate::public::{he, shuffled};
 pub(crate) use matrix::Matrix;
 use matrix::{product, product_first, product_second};
@@ -125,6 +126,26 @@ impl<'p> Plain<'p> {
         let answers =
             rows.chunks(256).flat_map(|rows| self.forward(data.features(rows, self.plan)).1.data);
         answers.collect()
+    }
+
+    /// The job's metrics on these rows.
+    #[must_use]
+    pub fn scores(&self, data: &Data) -> Scores {
+        let (job, z) = (self.plan.job(), self.answer(data));
+        let (y, outputs) = (data.labels_as_numbers(self.plan), job.outputs());
+        let mut scores = Scores::default();
+        for metric in &job.metrics {
+            match metric {
+                Metric::Loss => scores.loss = Some(metrics::loss(job.loss, &z, &y, outputs)),
+                Metric::Accuracy => scores.accuracy = Some(metrics::accuracy(&z, &y, outputs)),
+                Metric::Confusion => scores.confusion = Some(metrics::confusion(&z, &y, outputs)),
+                Metric::Auc => {
+                    let value = metrics::auc(&z, &y, outputs);
+                    scores.auc = Some(Area { value, error: 0.0 });
+                }
+            }
+        }
+        scores
     }
 
     /// The same with weights from elsewhere: each layer's weights and bias.
