@@ -39,7 +39,7 @@ pub enum Holder {
 }
 
 /// A party's state after a step.
-#[derive(Clone, PartialEq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Checkpoint {
     attempt: Attempt,
     holder: Holder,

@@ -148,6 +148,12 @@ impl<'p> Plain<'p> {
         scores
     }
 
+    /// Each layer's weights, row by row, and bias.
+    #[must_use]
+    pub fn weights(&self) -> Vec<(Vec<f64>, Vec<f64>)> {
+        self.layers.iter().map(|layer| (layer.weights.data.clone(), layer.bias.clone())).collect()
+    }
+
     /// The same with weights from elsewhere: each layer's weights and bias.
     #[must_use]
     pub fn with(plan: &'p Plan, layers: &[(Vec<f64>, Vec<f64>)]) -> Self {
