@@ -395,10 +395,17 @@ fn rows_agree() {
 
 #[test]
 fn ranges_that_cannot_be_are_refused() {
-    for range in [Range::new(3, 3), Range::new(0, 17), Range::new(-17, -8), Range::new(17, 20)] {
+    for range in [
+        Range::new(-128, 127),
+        Range::new(3, 3),
+        Range::new(0, 17),
+        Range::new(-17, -8),
+        Range::new(17, 20),
+    ] {
         let run = Run { which: Which::InverseRoot(range), x: Meta::new(1, 1, 16, 20), scale: 16 };
         assert!(cost(&run).is_err(), "{range:?}");
     }
-    let run = Run { which: Which::Softmax, x: Meta::new(1, 1025, 13, 20), scale: 16 };
-    assert!(cost(&run).is_err());
+    for (which, cols) in [(Which::Softmax, 1025), (Which::Softmax, 0), (Which::Max, 0)] {
+        assert!(cost(&Run { which, x: Meta::new(1, cols, 13, 20), scale: 16 }).is_err());
+    }
 }

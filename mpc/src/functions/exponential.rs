@@ -1,6 +1,8 @@
-//!     e^x = C0 + C1 r + r² (C2 + C3 r),   r = x - m,   0 below -13, or -11.33 if
-//!     3 f + 17 > 60 for x at scale f: the highest coefficient's bits are what is left of 60
+//! ```text
+//! e^x = C0 + C1 r + r² (C2 + C3 r),   r = x - m,   0 below -13
+//! ```
 //!
+//! A scale of 15 or 16 leaves C3 so few bits that pieces must be shorter; it is 0 below -11.33.
 //! Range: x in [-16, 0]; anything below gives 0. |x| < 2^30 as a ring element, at any scale; a
 //! scale above 16 is first rounded to 16, which costs 2^-17 more of error.
 //! Worst error: 2^-16, and half an ulp of the scale asked for. Near -11 it may be negative.
@@ -74,5 +76,8 @@ pub(super) fn difference_bound(x: Meta) -> u8 {
 #[must_use]
 pub fn exponential_rounds(x: Meta, scale: u8) -> u64 {
     let (x, before) = at_most_meta(x, FINEST);
-    before + steps::rounds(x.scale, difference_bound(x)) + 2 + truncation_rounds(OUT - scale)
+    before
+        + steps::rounds(x.scale, difference_bound(x))
+        + 2
+        + truncation_rounds(OUT.saturating_sub(scale))
 }

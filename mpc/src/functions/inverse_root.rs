@@ -1,9 +1,11 @@
-//!     z = x F in [1, 4) 2^k,   r = z - m,   1/√x = √F C0 + (√F r)(C1 + C2 r)
+//! ```text
+//! z = x F in [1, 4) 2^k,   r = z - m,   1/√x = √F C0 + (√F r)(C1 + C2 r)
+//! ```
 //!
 //! F is a power of four, so √F is as linear in the steps as F is.
 //! Range: x in [2^lo, 2^hi), at most 16 octaves, -24 <= lo <= 16.
-//! Worst error: 2^-16.5 of 1/√x (z is rounded to 18 bits behind the point), and half an ulp of the
-//! scale asked for.
+//! Worst error: 2^-16.5 of 1/√x (z is rounded to 18 bits behind the point), and half an ulp of
+//! the scale asked for.
 //! Rounds: normalise (5), compare 22 thresholds and truncate z (4), 2, truncate (4): 15.
 
 use super::fit::power;

@@ -1,5 +1,7 @@
-//!     z = x F in [1, 2) 2^k,   ln x = ln(z 2^-k) + (lo + i) ln 2 in interval i
-//!     ln z = C0 + C1 r + r² (C2 + C3 r),   r = z - m
+//! ```text
+//! z = x F in [1, 2) 2^k,   ln x = ln(z 2^-k) + (lo + i) ln 2 in interval i
+//! ln z = C0 + C1 r + r² (C2 + C3 r),   r = z - m
+//! ```
 //!
 //! Range: x in [2^lo, 2^hi), at most 16 octaves, -24 <= lo <= 16.
 //! Worst error: 2^-17 (z is rounded to 17 bits behind the point), and half an ulp of the scale

@@ -2,10 +2,12 @@
 //!
 //! A tournament of groups of at most 16. In a group of k all pairs are compared at once:
 //!
-//!     β_ij = -[x_i < x_j], i < j          i beats j unless x_i < x_j: of equals the first wins
-//!     w_i  = Σ_{j>i} (1 + β_ij) - Σ_{j<i} β_ji         how many i beats
-//!     h_i  = 1 + ((w_i - (k-1)) >> s),  k <= 2^s       one-hot: who beats all others
-//!     max  = Σ h_i x_i
+//! ```text
+//! β_ij = -[x_i < x_j], i < j          i beats j unless x_i < x_j: of equals the first wins
+//! w_i  = Σ_{j>i} (1 + β_ij) - Σ_{j<i} β_ji         how many i beats
+//! h_i  = 1 + ((w_i - (k-1)) >> s),  k <= 2^s       one-hot: who beats all others
+//! max  = Σ h_i x_i
+//! ```
 //!
 //! A knock-out of pairs would take k - 1 comparisons instead of k(k-1)/2, but 4 rounds for each
 //! doubling; this takes 7 for up to 16 entries, 14 for up to 256. Groups are as small as the fewest
@@ -86,6 +88,9 @@ fn tournament<E: Engine>(
     with_place: bool,
 ) -> Result<(Shared<E>, Shared<E>)> {
     let Shape { rows, cols } = x.shape();
+    if cols == 0 {
+        return Err(e.refusal("max", "rows without entries have no largest"));
+    }
     let mut x = e.view(x, &View::Transpose)?;
     let mut place = filled(e, Shape::new(cols, rows), 0, 1)?;
     // Which candidate of this level each of the first belongs to.

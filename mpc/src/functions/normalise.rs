@@ -1,7 +1,9 @@
 //! A positive number brought to one or two octaves.
 //!
-//!     β_i = -[x < 2^{lo + i step}],  i = 1 .. m-1,  m step >= hi - lo
-//!     F = 2^{(m-1-i) step} in interval i,   z = x F in [1, 2^step) 2^{lo + (m-1) step}
+//! ```text
+//! β_i = -[x < 2^{lo + i step}],  i = 1 .. m-1,  m step >= hi - lo
+//! F = 2^{(m-1-i) step} in interval i,   z = x F in [1, 2^step) 2^{lo + (m-1) step}
+//! ```
 //!
 //! F is linear in the steps; z is exact.
 //! Range: x in [2^lo, 2^hi), hi - lo <= 16; outside it results are meaningless, and Clear says so
@@ -45,12 +47,12 @@ impl Range {
 
     /// m
     pub(super) const fn intervals(self, step: u8) -> u8 {
-        ((self.hi - self.lo) as u8).div_ceil(step)
+        ((self.hi as i16 - self.lo as i16) as u8).div_ceil(step)
     }
 
     /// lo + (m-1) step: the power z is brought to.
     pub(super) const fn power(self, step: u8) -> i8 {
-        self.lo + ((self.intervals(step) - 1) * step) as i8
+        (self.lo as i16 + (self.intervals(step) as i16 - 1) * step as i16) as i8
     }
 
     /// The scale at which z is in [1, 2^step).
@@ -63,7 +65,7 @@ impl Range {
 pub struct Normalised<E: Engine> {
     /// z in [1, 2^step).
     pub z: Shared<E>,
-    /// -[x < t], each a single row.
+    /// `-[x < t]`, each a single row.
     pub steps: Vec<Shared<E>>,
     /// F and what else was asked for by interval, each a single row, masked.
     pub factors: Vec<Masked<E>>,

@@ -1,6 +1,8 @@
 //! Piecewise polynomials.
 //!
-//!     r = x - m,   y = C0 + C1 r + r² (C2 + C3 r)
+//! ```text
+//! r = x - m,   y = C0 + C1 r + r² (C2 + C3 r)
+//! ```
 //!
 //! m and the C are public numbers of each piece, so they are linear in the steps β. Products with
 //! masked factors are exact and need no message, and nothing is truncated on the way.
@@ -119,7 +121,9 @@ impl Piecewise {
 
     /// F y at the scale `out`, for y quadratic (C3 = 0) and F masked, an integer, a single row:
     ///
-    ///     F y = F C0 + (F r)(C1 + C2 r)
+    /// ```text
+    /// F y = F C0 + (F r)(C1 + C2 r)
+    /// ```
     ///
     /// |F y| < 2^`bound`. Rounds: 2 (mask r, C0, C2; mask F r, C1 + C2 r).
     pub(super) fn scaled_quadratic<E: Engine>(

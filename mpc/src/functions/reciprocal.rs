@@ -1,4 +1,6 @@
-//!     z = x F in [1, 2) 2^k,   r = z - m,   1/x = F C0 + (F r)(C1 + C2 r)
+//! ```text
+//! z = x F in [1, 2) 2^k,   r = z - m,   1/x = F C0 + (F r)(C1 + C2 r)
+//! ```
 //!
 //! Range: x in [2^lo, 2^hi), at most 16 octaves, -24 <= lo <= 16.
 //! Worst error: 2^-16.5 of 1/x (z is rounded to 18 bits behind the point), and half an ulp of the

@@ -1,4 +1,6 @@
-//!     1/(1 + e^-x) = C0 + C1 r + r² (C2 + C3 r),   r = x - m,   0 below -11.33, 1 above 11.33
+//! ```text
+//! 1/(1 + e^-x) = C0 + C1 r + r² (C2 + C3 r),   r = x - m,   0 below -11.33, 1 above 11.33
+//! ```
 //!
 //! Range: any x, |x| < 2^30 as a ring element, at any scale; a scale above 16 is first rounded to
 //! 16, which costs 2^-19 more of error.
@@ -41,5 +43,5 @@ pub fn sigmoid_rounds(x: Meta, scale: u8) -> u64 {
     let (x, before) = at_most_meta(x, FINEST);
     // As with the exponential: the outermost knot is the same.
     let bound = super::exponential::difference_bound(x);
-    before + steps::rounds(x.scale, bound) + 2 + truncation_rounds(OUT - scale)
+    before + steps::rounds(x.scale, bound) + 2 + truncation_rounds(OUT.saturating_sub(scale))
 }

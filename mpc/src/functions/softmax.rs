@@ -1,16 +1,19 @@
-//!     d_i = x_i - max x,   e_i = exp d_i,   S = Σ e_i in [1, n],   R = 1/S
-//!     softmax_i = e_i R,   ln Σ exp x_i = max x + ln S
+//! ```text
+//! d_i = x_i - max x,   e_i = exp d_i,   S = Σ e_i in [1, n],   R = 1/S
+//! softmax_i = e_i R,   ln Σ exp x_i = max x + ln S
+//! ```
 //!
 //! S is at most n, so 1/S and ln S are cubics between thresholds; there are few rows to compare
 //! for, so there may be many. The comparisons of S and the truncation of e share their rounds, if S
 //! has room before e is truncated (3 f + log2 n <= 48 for x at scale f; else 4 rounds more).
 //! Range: rows of up to 2^10 entries, |x| < 2^29 as a ring element, at any scale; a scale above 16
 //! is first rounded to 16.
-//! Worst error: softmax (n + 2) 2^-16 and half an ulp of the scale asked for (each e_i may be off by
-//! 2^-16 the same way; a tenth of it is common); log-sum-exp (n + 1) 2^-16 and half an ulp.
+//! Worst error: softmax (n + 2) 2^-16 and half an ulp of the scale asked for: each e_i may be off
+//! by 2^-16 the same way. Log-sum-exp (n + 1) 2^-16 and half an ulp.
 //! Nobody learns anything.
-//! Rounds: max (7 for n <= 16), exp (4 + 2), truncate e and compare S (4), 2; softmax then truncates
-//! R (4), masks e and R (1) and truncates their product (4): 28; log-sum-exp truncates ln S (4): 23.
+//! Rounds: max (7 for n <= 16), exp (4 + 2), truncate e and compare S (4), 2; softmax then
+//! truncates R (4), masks e and R (1) and truncates their product (4): 28; log-sum-exp truncates
+//! ln S (4): 23.
 
 use super::exponential::{difference_bound, pieces as exponents};
 use super::fit::ln;

@@ -1,6 +1,8 @@
 //! Many thresholds at once.
 //!
-//!     β = (x - t) >> s = -[x < t],   |x - t| < 2^s
+//! ```text
+//! β = (x - t) >> s = -[x < t],   |x - t| < 2^s
+//! ```
 //!
 //! A number that is known to be small is compared by truncating all of it away, which takes fewer
 //! digits than its sign as a ring element does; beyond 2^32 the sign is cheaper.
@@ -25,13 +27,13 @@ pub(super) const fn rounds(scale: u8, bound: u8) -> u64 {
     truncation_rounds(shift(Meta::new(1, 1, scale, bound)))
 }
 
-/// What is truncated to leave -[z < 0].
+/// What is truncated to leave `-[z < 0]`.
 pub(super) fn narrow<E: Engine>(e: &mut Session<E>, z: &Shared<E>) -> Result<(Shared<E>, Shift)> {
     let s = shift(z.meta());
     Ok((e.halve(z, s - z.scale())?, Shift::floor(s)))
 }
 
-/// -[z < 0] at scale 0.
+/// `-[z < 0]` at scale 0.
 pub(super) fn below_zero<E: Engine>(e: &mut Session<E>, z: &Shared<E>) -> Result<Shared<E>> {
     if shift(z.meta()) <= NARROW {
         let (z, shift) = narrow(e, z)?;
@@ -66,7 +68,7 @@ pub(super) fn apart<E: Engine>(e: &mut Session<E>, betas: &Shared<E>) -> Result<
     (0..betas.shape().rows as u32).map(|row| e.view(betas, &View::Rows(&[row]))).collect()
 }
 
-/// -[x < t] for each t, each a single row at scale 0. |x - t| < 2^`bound`, if that is known.
+/// `-[x < t]` for each t, each a single row at scale 0. |x - t| < 2^`bound`, if that is known.
 pub(super) fn steps<E: Engine>(
     e: &mut Session<E>,
     x: &Shared<E>,
