@@ -8,7 +8,7 @@ use crate::train::Training;
 use dyad_mpc::correlations::{AHEAD, LinkSink, LinkSource};
 use dyad_mpc::link::{Link, Traffic};
 use dyad_mpc::prg::{Attempt, Party as Side, Seed};
-use dyad_mpc::together::{Input, Lines, attempt, cost, split};
+use dyad_mpc::together::{Input, Lines, attempt, cost, on_its_cores, split};
 use dyad_mpc::{Clear, Contract, Dealer, LIMIT, Opened, Party, Session};
 use std::thread;
 
@@ -85,10 +85,10 @@ pub fn shared<'p>(
     let [zero, one] = parties;
     let cloud = |side, party| cloud(run, side, party, &contract, each);
     let (zero, one, dealt) = thread::scope(|scope| {
-        let dealer = scope.spawn(|| deal(run, &seeds, &attempt, dealing));
-        let zero = scope.spawn(|| cloud(Side::Zero, zero));
-        let one = cloud(Side::One, one);
-        (join(zero), one, join(dealer))
+        let dealer = scope.spawn(|| on_its_cores(|| deal(run, &seeds, &contract, dealing)));
+        let zero = scope.spawn(|| on_its_cores(|| cloud(Side::Zero, zero)));
+        let one = scope.spawn(|| on_its_cores(|| cloud(Side::One, one)));
+        (join(zero), join(one), join(dealer))
     });
     // The clouds' errors say more than the dealer's, which is then merely left alone.
     let ((opened, zero, traffic_0), (_, one, traffic_1)) = (zero?, one?);
@@ -99,9 +99,11 @@ pub fn shared<'p>(
 /// The hash of a job that nobody signed.
 const JOB: [u8; 32] = [0x5a; 32];
 
-fn deal(run: &Run<'_>, seeds: &[Seed; 2], attempt: &Attempt, line: Box<dyn Link>) -> Result<u64> {
-    let sink = LinkSink::new(line, &attempt.job, LIMIT);
-    let mut session = Session::new(Dealer::new([&seeds[0], &seeds[1]], Box::new(sink)));
+fn deal(run: &Run<'_>, seeds: &[Seed; 2], contract: &Contract, line: Box<dyn Link>) -> Result<u64> {
+    let sink = LinkSink::new(line, &contract.attempt.job, LIMIT);
+    let mut dealer = Dealer::new([&seeds[0], &seeds[1]], Box::new(sink));
+    dealer.greet(contract)?;
+    let mut session = Session::new(dealer);
     run.each(&mut session, &mut |_| Ok::<_, Error>(()))?;
     Ok(session.into_engine().finish()?)
 }

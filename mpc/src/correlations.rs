@@ -10,6 +10,7 @@ mod stream;
 pub use file::{FileSink, FileSource};
 pub use stream::{LinkSink, LinkSource};
 
+use crate::contract::Contract;
 use crate::error::{Op, Result};
 use bytes::Bytes;
 
@@ -18,6 +19,8 @@ pub const AHEAD: u64 = 4;
 
 /// C1's source of what is dealt to it.
 pub trait Correlations: Send {
+    /// Makes sure that they are dealt for this attempt at this program.
+    fn greet(&mut self, contract: &Contract) -> Result<()>;
     /// C1 begins a step.
     fn step(&mut self, op: Op) -> Result<()>;
     /// What was dealt for an operation: exactly so many words, in pieces of [`PIECE`].
@@ -28,6 +31,8 @@ pub trait Correlations: Send {
 
 /// Where the dealer puts what it deals to C1.
 pub trait Sink: Send {
+    /// Makes sure that C1 runs this attempt at this program.
+    fn greet(&mut self, contract: &Contract) -> Result<()>;
     /// The dealer is about to begin a step; waits until it may.
     fn step(&mut self, op: Op) -> Result<()>;
     /// Takes a frame of what is dealt for an operation.

@@ -14,6 +14,7 @@
 //! - [`together`]: all three parties in one process
 
 mod bits;
+mod contract;
 pub mod correlations;
 mod cost;
 mod dealer;
@@ -29,9 +30,13 @@ pub mod tensor;
 pub mod together;
 pub mod wire;
 
+#[cfg(test)]
+mod tests;
+
+pub use contract::Contract;
 pub use cost::{Cost, Count};
 pub use dealer::Dealer;
 pub use engine::clear::{Clear, Opened};
 pub use error::{Error, Op, Result, Who};
-pub use party::{Contract, LIMIT, MaskedRows, Party};
+pub use party::{LIMIT, MaskedRows, Party};
 pub use session::{Bit, Masked, Of, Rounding, Session, Shared, Shift, Table};

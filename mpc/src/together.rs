@@ -165,8 +165,13 @@ pub fn shared<P: Program>(program: &P, inputs: &[Input], lines: Lines) -> Result
     let start = Instant::now();
     let Outcomes { clouds: [zero, one], dealer } = run(program, trace, setup);
     let seconds = start.elapsed().as_secs_f64();
-    // The clouds' errors say more than the dealer's, which is then merely left alone.
-    let ((opened_0, traffic_0), (opened_1, traffic_1)) = (zero?, one?);
+    // Whoever failed by itself says more than those it left alone.
+    let left_alone = |error: &Error| matches!(error, Error::Link { .. });
+    let (zero, one) = match (zero, one) {
+        (Err(zero), Err(one)) => return Err(if left_alone(&zero) { one } else { zero }),
+        (zero, one) => (zero?, one?),
+    };
+    let ((opened_0, traffic_0), (opened_1, traffic_1)) = (zero, one);
     Ok(Finished {
         opened: [opened_0, opened_1],
         traffic: [traffic_0, traffic_1],
@@ -234,14 +239,28 @@ pub fn run<P: Program>(program: &P, trace: [u8; 32], setup: Setup) -> Outcomes {
     let [zero, one] = parties;
     thread::scope(|scope| {
         let dealer = scope.spawn(|| {
-            let mut session = Session::new(dealer);
-            program.run(&mut session)?;
-            session.into_engine().finish()
+            on_its_cores(|| {
+                let mut dealer = dealer;
+                dealer.greet(&contract)?;
+                let mut session = Session::new(dealer);
+                program.run(&mut session)?;
+                session.into_engine().finish()
+            })
         });
-        let zero = scope.spawn(|| cloud(program, zero, &contract));
-        let one = cloud(program, one, &contract);
-        Outcomes { clouds: [join(zero), one], dealer: join(dealer) }
+        let zero = scope.spawn(|| on_its_cores(|| cloud(program, zero, &contract)));
+        let one = scope.spawn(|| on_its_cores(|| cloud(program, one, &contract)));
+        Outcomes { clouds: [join(zero), join(one)], dealer: join(dealer) }
     })
+}
+
+/// Does one's work on threads of one's own: half the cores each, so that the two clouds, which work
+/// at the same time, do not wait for each other's.
+pub fn on_its_cores<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    let threads = (rayon::current_num_threads() / 2).max(1);
+    match rayon::ThreadPoolBuilder::new().num_threads(threads).build() {
+        Ok(pool) => pool.install(work),
+        Err(_) => work(),
+    }
 }
 
 fn cloud<P: Program>(

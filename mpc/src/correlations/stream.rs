@@ -1,8 +1,10 @@
 //! Correlations over a link between the dealer and C1.
 
 use super::{Correlations, Sink};
+use crate::contract::{Contract, Role};
 use crate::error::{Error, Op, Result, Who};
 use crate::link::{Link, LinkError};
+use crate::prg::Party;
 use crate::wire::{self, HEADER, Header, Kind, piece_words, pieces};
 use bytes::Bytes;
 use std::time::{Duration, Instant};
@@ -28,10 +30,18 @@ impl LinkSource {
 }
 
 impl Correlations for LinkSource {
+    fn greet(&mut self, contract: &Contract) -> Result<()> {
+        let (mine, theirs) = (Role::Cloud(Party::One), Role::Dealer);
+        contract.greet(&mut self.link, &self.who, mine, theirs, self.limit)
+    }
+
     fn step(&mut self, op: Op) -> Result<()> {
         let upto = op.step.saturating_add(self.ahead);
         let credit = Header::new(Kind::Credit, op, 0, 0).piece(0, 1).frame(&[upto]);
-        self.link.send(credit).map_err(|source| self.failed(op, source))
+        // A dealer that has dealt all is gone and needs no credit; one that died is noticed when
+        // what it owes does not come.
+        drop(self.link.send(credit));
+        Ok(())
     }
 
     fn take(&mut self, op: Op, shape: u32, words: usize) -> Result<Vec<Bytes>> {
@@ -76,6 +86,11 @@ impl LinkSink {
 }
 
 impl Sink for LinkSink {
+    fn greet(&mut self, contract: &Contract) -> Result<()> {
+        let (mine, theirs) = (Role::Dealer, Role::Cloud(Party::One));
+        contract.greet(&mut self.link, &self.who, mine, theirs, self.limit)
+    }
+
     fn step(&mut self, op: Op) -> Result<()> {
         while self.granted.is_none_or(|upto| op.step > upto) {
             let by = Instant::now() + self.limit;
@@ -105,8 +120,7 @@ impl Sink for LinkSink {
         self.link.send(frame).map_err(|source| self.failed(op, source))
     }
 
-    /// Waits until C1 hangs up, or says nothing for as long as it may: it is some steps behind, and
-    /// to hang up first would lose what it has not read yet, and fail the credits it still sends.
+    /// Waits until C1 hangs up, so that nothing it has not read yet is lost.
     fn finish(&mut self) -> Result<()> {
         while self.link.recv(Instant::now() + self.limit).is_ok() {}
         Ok(())

@@ -16,6 +16,7 @@ use crate::bits::plan::{Plan, blocks};
 use crate::bits::plane::{Plane, slice, vectorised};
 use crate::bits::tables::decode;
 use crate::bits::words::{Masks, deal};
+use crate::contract::Contract;
 use crate::correlations::Sink;
 use crate::engine::clear::product;
 use crate::engine::{Act, Audience, Engine, Outcome, Product, Task};
@@ -39,6 +40,11 @@ impl Dealer {
     #[must_use]
     pub fn new(seeds: [&Seed; 2], sink: Box<dyn Sink>) -> Self {
         Self { prgs: seeds.map(Prg::new), sink }
+    }
+
+    /// Makes sure that C1 runs this attempt at this program.
+    pub fn greet(&mut self, contract: &Contract) -> Result<()> {
+        self.sink.greet(contract)
     }
 
     /// Nothing more is dealt. Gives the bytes that were, headers included.
