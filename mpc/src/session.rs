@@ -34,6 +34,12 @@ impl<T> Of<T> {
     pub const fn scale(&self) -> u8 {
         self.meta.scale
     }
+
+    /// What the engine keeps of it: a cloud's share, to be stored between steps.
+    #[must_use]
+    pub const fn data(&self) -> &T {
+        &self.data
+    }
 }
 
 /// A secret tensor.
