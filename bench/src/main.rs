@@ -5,6 +5,7 @@ mod figure;
 mod matmul;
 mod measure;
 mod mpc;
+mod train;
 
 use clap::Parser;
 use figure::Figure;
@@ -40,6 +41,15 @@ type Show<'a> = &'a mut dyn FnMut(Figure);
 type Done = Result<(), Box<dyn std::error::Error>>;
 
 fn main() -> ExitCode {
+    if let Some(done) = train::as_party() {
+        return match done {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("dyad-bench: {error}");
+                ExitCode::FAILURE
+            }
+        };
+    }
     let args = Args::parse();
     let benches: Vec<&Bench> = benches().collect();
     if args.list {
@@ -77,7 +87,7 @@ fn main() -> ExitCode {
 
 /// All there are.
 fn benches() -> impl Iterator<Item = &'static Bench> {
-    [bcp::BENCHES, matmul::BENCHES, mpc::BENCHES].into_iter().flatten()
+    [bcp::BENCHES, matmul::BENCHES, mpc::BENCHES, train::BENCHES].into_iter().flatten()
 }
 
 /// The benchmark of this name, or else all whose names begin with it and a dot.

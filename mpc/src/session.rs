@@ -499,7 +499,7 @@ impl<E: Engine> Session<E> {
     pub fn prepare(&mut self, x: Shared<E>) -> Result<Table<E>> {
         let op = self.op("prepare", &[x.meta], &[])?;
         let Of { meta, data } = x;
-        Ok(Of { meta, data: self.engine.prepare(op, &data, meta)? })
+        Ok(Of { meta, data: self.engine.prepare(op, data, meta)? })
     }
 
     /// Rows of a table: no message.

@@ -156,7 +156,7 @@ impl Engine for Dealer {
         b.clone()
     }
 
-    fn prepare(&mut self, op: Op, (): &(), _: Meta) -> Result<Label> {
+    fn prepare(&mut self, op: Op, (): (), _: Meta) -> Result<Label> {
         Ok(label(op, Stream::Rows))
     }
 
