@@ -31,8 +31,8 @@
 //!
 //! # Scales
 //!
-//! A tensor's scale is its bits behind the point. Weights stay where the product puts them that they
-//! are made of: at the scale of their layer's input, plus that of the errors, plus the bits of
+//! A tensor's scale is its bits behind the point. Weights stay where the product puts them that
+//! they are made of: at the scale of their layer's input, plus that of the errors, plus the bits of
 //! rate/batch. So a step never cuts weights, and masks them once. For 784-128-128-10, batch 128, a
 //! rate of one half (2^-8 a row), pixels at 8 bits, activations and errors at 13:
 //!
@@ -50,8 +50,8 @@
 //!
 //! # What is not promised
 //!
-//! - Trainings at high rates are chaotic: rounding, in fixed or in floating point, then decides where
-//!   they end. On shares they end where the clear run does, always.
+//! - Trainings at high rates are chaotic: rounding, in fixed or in floating point, then decides
+//!   where they end. On shares they end where the clear run does, always.
 //! - Weights that start from a seed are public at the start.
 
 mod check;
@@ -65,16 +65,17 @@ mod metrics;
 mod mlp;
 mod models;
 pub mod plain;
+mod plan;
 mod public;
 mod run;
 pub mod together;
 mod train;
 
-pub use check::Plan;
 pub use data::{Data, TEST};
 pub use error::{Error, Result};
 pub use job::{Job, Loss, Metric, Ranges, Rate, Scales, Schedule, Start, VERSION};
 pub use metrics::{Area, Rows, Scores};
 pub use mlp::{Model, Ready};
+pub use plan::Plan;
 pub use run::Run;
 pub use train::Training;

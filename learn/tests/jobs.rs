@@ -107,7 +107,8 @@ fn rows_that_do_not_fit_are_refused() {
 #[test]
 fn rates_fall_as_the_schedule_says() {
     let steps = Rate { first: 1.0, schedule: Schedule::Steps { every: 2, factor: 0.5 } };
-    assert_eq!([0, 1, 2, 5].map(|e| steps.at(e, 6)), [1.0, 1.0, 0.5, 0.25]);
+    let eighths = |rate: Rate, epoch, epochs| (8.0 * rate.at(epoch, epochs)) as u32;
+    assert_eq!([0, 1, 2, 5].map(|e| eighths(steps, e, 6)), [8, 8, 4, 2]);
     let linear = Rate { first: 1.0, schedule: Schedule::Linear { last: 0.0 } };
-    assert_eq!([0, 1, 2].map(|e| linear.at(e, 3)), [1.0, 0.5, 0.0]);
+    assert_eq!([0, 1, 2].map(|e| eighths(linear, e, 3)), [8, 4, 0]);
 }

@@ -2,11 +2,12 @@
 
 use super::rows::{Parts, sample};
 use dyad_learn::compare::compare;
-use dyad_learn::{Job, Loss, Metric, Rate, Run, Schedule};
+use dyad_learn::together::{clear, shared};
+use dyad_learn::{Job, Loss, Metric, Rate, Run, Schedule, Start};
 use dyad_mpc::together::Lines;
 
 fn digits() -> Parts {
-    sample(dyad_data::digits().unwrap(), 8)
+    sample(&dyad_data::digits().unwrap(), 8)
 }
 
 fn mlp(parts: &Parts, loss: Loss, rate: f64) -> Job {
@@ -63,6 +64,34 @@ fn logistic_regression() {
     let metrics = vec![Metric::Confusion, Metric::Loss, Metric::Accuracy];
     let scales = dyad_learn::Scales { input: 8, ..job.scales };
     holds(&parts, &Job { metrics, scales, ..job }, 0.9);
+}
+
+/// The weights at the start are shared out, and nobody knows them; over sockets, for once.
+#[test]
+fn secret_weights_at_the_start() {
+    let parts = digits();
+    let job = mlp(&parts, Loss::Softmax, 0.25);
+    let job = Job { start: Start::Inputs, epochs: 1, ..job };
+    let (plan, train, _) = parts.plan(&job).unwrap();
+    let run = Run { open_model: true, ..Run::all(&plan) };
+    let after = |seed| {
+        let inputs = [train.inputs(&plan, ""), plan.secret_start(&[seed; 32])].concat();
+        let (expected, _) = clear(&run, &inputs, &mut |_| {}).unwrap();
+        let finished = shared(&run, &inputs, None, Lines::Tcp, &|_, _| {}).unwrap();
+        assert_eq!(finished.opened, expected);
+        expected
+    };
+    assert_ne!(after(1), after(2));
+}
+
+#[test]
+#[ignore = "a minute"]
+fn two_thousand_steps() {
+    let parts = digits();
+    let job = mlp(&parts, Loss::Softmax, 0.25);
+    let job = Job { epochs: 46, ..job };
+    assert!(job.check().unwrap().steps() > 2000);
+    holds(&parts, &job, 0.93);
 }
 
 #[test]

@@ -36,7 +36,7 @@ fn both(name: &str, parts: &Parts, batch: usize, epochs: u32, shift: u8) {
 #[test]
 fn breast_cancer() {
     let sample = dyad_data::breast_cancer().unwrap();
-    both("breast cancer", &super::rows::sample(sample, 12), 32, 60, 7);
+    both("breast cancer", &super::rows::sample(&sample, 12), 32, 60, 7);
 }
 
 #[test]
