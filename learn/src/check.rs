@@ -12,40 +12,9 @@
 use crate::error::{Error, Result};
 use crate::head::LOGITS;
 use crate::job::{Job, Loss, Metric, Schedule, Start, VERSION};
-use dyad_mpc::Shift;
+use crate::plan::{DECAY, Layer, MOMENTUM, Plan};
 use dyad_mpc::tensor::{MAX_BOUND, Meta};
 
-/// A job that has been checked.
-#[derive(Clone, Debug)]
-pub struct Plan {
-    job: Job,
-    layers: Vec<Layer>,
-    /// For each epoch, rate/batch times 2^rate, and rate times decay times 2^[`DECAY`].
-    epochs: Vec<(i64, i64)>,
-    /// momentum times 2^[`MOMENTUM`].
-    momentum: i64,
-}
-
-/// What is public of a layer's tensors.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Layer {
-    pub(crate) inputs: usize,
-    pub(crate) outputs: usize,
-    /// Of what comes in: bits behind the point.
-    pub(crate) input: u8,
-    pub(crate) weights: Meta,
-    pub(crate) bias: Meta,
-    /// Of z, and |z| below 2^this.
-    pub(crate) sum: u8,
-    pub(crate) sum_bound: u8,
-}
-
-/// Bits behind the point of the momentum's factor.
-pub(crate) const MOMENTUM: u8 = 10;
-/// And of the decay's.
-pub(crate) const DECAY: u8 = 24;
-/// What velocities stay below, with room for the momentum's factor.
-pub(crate) const VELOCITY_BOUND: u8 = MAX_BOUND - MOMENTUM - 2;
 /// What sums may reach before a rounding constant is added.
 const MOST: u8 = MAX_BOUND - 1;
 /// rate/batch 2^rate below this: more bits would be lost at the top of the ring.
@@ -73,7 +42,7 @@ impl Job {
             let what = format!("is {}, this release reads {VERSION}", self.version);
             return wrong("version", what, "install the release that wrote it");
         }
-        if self.widths.len() < 2 || self.widths.iter().any(|width| *width == 0) {
+        if self.widths.len() < 2 || self.widths.contains(&0) {
             let what = format!("{:?} are no layers", self.widths);
             return wrong(
                 "widths",
@@ -327,72 +296,5 @@ impl Plan {
             }
         }
         Ok(())
-    }
-
-    /// The job.
-    #[must_use]
-    pub const fn job(&self) -> &Job {
-        &self.job
-    }
-
-    /// Steps in an epoch.
-    #[must_use]
-    pub fn steps_per_epoch(&self) -> u64 {
-        (self.job.rows / self.job.batch) as u64
-    }
-
-    /// Steps in all.
-    #[must_use]
-    pub fn steps(&self) -> u64 {
-        self.steps_per_epoch() * u64::from(self.job.epochs)
-    }
-
-    /// The rate that is in fact taken, the nearest multiple of batch times 2^-`scales.rate`.
-    #[must_use]
-    pub fn rate(&self, epoch: u32) -> f64 {
-        let unit = (-f64::from(self.job.scales.rate)).exp2();
-        self.factors(epoch).0 as f64 * unit * self.job.batch as f64
-    }
-
-    pub(crate) fn factors(&self, epoch: u32) -> (i64, i64) {
-        self.epochs.get(epoch as usize).or(self.epochs.last()).copied().unwrap_or((0, 0))
-    }
-
-    pub(crate) const fn momentum(&self) -> i64 {
-        self.momentum
-    }
-
-    pub(crate) fn layers(&self) -> &[Layer] {
-        &self.layers
-    }
-
-    /// What is public of a velocity.
-    pub(crate) const fn velocity(&self, of: Meta) -> Meta {
-        let scale = of.scale - self.job.scales.rate;
-        Meta { scale, bound: VELOCITY_BOUND, ..of }
-    }
-
-    /// The layer whose sums are the answer.
-    pub(crate) fn last(&self) -> &Layer {
-        self.layers.last().unwrap_or_else(|| unreachable!("a checked job has a layer"))
-    }
-
-    /// The shift behind the ReLU of a layer.
-    pub(crate) const fn cut(&self, layer: &Layer) -> Shift {
-        Shift::nearest(layer.sum - self.job.scales.activation)
-    }
-
-    /// What is public of `rows` rows of features: input `features` of a run, and others.
-    #[must_use]
-    pub fn features(&self, rows: usize) -> Meta {
-        let (scale, range) = (self.job.scales.input, self.job.ranges.input);
-        Meta::new(rows, self.job.features(), scale, scale + range)
-    }
-
-    /// What is public of `rows` rows of labels: input `labels` of a run, and others.
-    #[must_use]
-    pub fn labels(&self, rows: usize) -> Meta {
-        let (scale, range) = (self.job.scales.label, self.job.ranges.label);
-        Meta::new(rows, self.job.outputs(), scale, scale + range)
     }
 }

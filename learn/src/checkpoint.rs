@@ -1,17 +1,18 @@
 //! What a cloud stores between steps: its shares of the model, and nothing that is masked.
 //!
 //! ```text
-//! magic, version, job, nonces, party, step, tensors: (name, rows, columns, scale, bound, words) ...
+//! magic, version, job, nonces, party, step,
+//! tensors: (name, rows, columns, scale, bound, words) ...
 //! SHA-256 of all before it
 //! ```
 //!
-//! Numbers are little-endian. A checkpoint is one half of two: halves of different attempts or steps
-//! give random weights, silently, so [`Checkpoint::expect`] compares all that names them; that both
+//! Numbers are little-endian. A checkpoint is one half of two: halves of different attempts or
+//! steps give random weights, silently, so [`Checkpoint::expect`] compares all that names them; that both
 //! clouds hold the same step of the same attempt is for them to agree on before either uses it.
 //! A run that goes on is a new attempt: masks are drawn anew, the weights are the same bits.
 
-use crate::check::Plan;
 use crate::mlp::{NAMES, metas};
+use crate::plan::Plan;
 use crate::train::Training;
 use dyad_mpc::engine::Engine;
 use dyad_mpc::prg::{Attempt, Party};
@@ -316,5 +317,5 @@ impl<'a> Rest<'a> {
 }
 
 fn short(job: &[u8; 32]) -> String {
-    job[..4].iter().map(|byte| format!("{byte:02x}")).collect()
+    format!("{:08x}", u32::from_be_bytes([job[0], job[1], job[2], job[3]]))
 }

@@ -1,11 +1,12 @@
 //! One job in floating point, in the clear and on shares: what privacy costs in accuracy is one
 //! subtraction.
 
-use crate::check::Plan;
 use crate::data::{Data, TEST};
 use crate::error::{Error, Result};
+use crate::job::Start;
 use crate::metrics::Scores;
 use crate::plain::Plain;
+use crate::plan::Plan;
 use crate::run::Run;
 use crate::together::{clear, shared};
 use dyad_mpc::together::Lines;
@@ -34,10 +35,14 @@ pub struct Outcome {
     pub seconds: f64,
 }
 
-/// Runs the job with `train` and measures it on `test`; on shares only if there are lines.
+/// Runs the job with `train` and measures it on `test`; on shares only if there are lines. The
+/// weights at the start must not be inputs.
 pub fn compare(plan: &Plan, train: &Data, test: &Data, lines: Option<Lines>) -> Result<Comparison> {
+    if plan.job().start == Start::Inputs {
+        return Err(Error::Data("a comparison takes no weights: let the job give a seed".into()));
+    }
     let start = Instant::now();
-    let mut model = Plain::new(plan, &[]);
+    let mut model = Plain::new(plan);
     model.train(train);
     let scores = model.scores(test);
     let plain = Outcome { scores, seconds: start.elapsed().as_secs_f64() };

@@ -1,8 +1,8 @@
 //! Rows in the clear, as ring values: what owners have, what tests and the runs in the clear use.
 
-use crate::check::Plan;
 use crate::error::{Error, Result};
 use crate::plain::Matrix;
+use crate::plan::Plan;
 use dyad_mpc::tensor::Meta;
 use dyad_mpc::together::Input;
 

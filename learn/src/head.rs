@@ -8,8 +8,8 @@
 //!
 //! What else is to be cut in a step is cut in the same rounds.
 
-use crate::check::Plan;
 use crate::job::Loss;
+use crate::plan::Plan;
 use dyad_mpc::engine::Engine;
 use dyad_mpc::functions::{sigmoid, softmax};
 use dyad_mpc::{Result, Session, Shared, Shift};

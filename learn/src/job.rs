@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! z_l = h_l W_l + b_l,  h_0 = x,  h_{l+1} = max(z_l, 0)
-//! W  <-  (1 - rate decay) W - rate/batch V,  V <- momentum V + G,  G the gradient's sum over a batch
+//! W  <-  (1 - rate decay) W - rate/batch V,  V <- momentum V + G
+//! G is the gradient, summed over a batch
 //! ```
 
 use serde::{Deserialize, Serialize};

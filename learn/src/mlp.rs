@@ -10,9 +10,9 @@
 //! The rows are masked once for all steps. Weights are never cut: a gradient times the rate stands
 //! at their scale already. Who learns what: nobody anything; each opened word is masked.
 
-use crate::check::{DECAY, Layer, MOMENTUM, Plan};
 use crate::head;
 use crate::job::Start;
+use crate::plan::{DECAY, Layer, MOMENTUM, Plan};
 use crate::public;
 use dyad_mpc::engine::{Engine, Transpose};
 use dyad_mpc::tensor::{Axis, Meta, View};
@@ -52,7 +52,7 @@ impl<E: Engine> Model<E> {
         let mut layers = Vec::new();
         for (l, layer) in plan.layers().iter().enumerate() {
             let values = match seed {
-                Some(seed) => initial(layer, seed, l),
+                Some(seed) => initial(layer, &seed.to_le_bytes(), l),
                 None => vec![0; layer.weights.shape.len()],
             };
             layers.push(Tensors {
@@ -145,8 +145,8 @@ impl<E: Engine> Model<E> {
         self.update(session, plan, &gradients, faded, epoch)
     }
 
-    /// What fades in a step: velocities by the momentum, then weights by the decay, each as a number
-    /// to be cut by so many bits.
+    /// What fades in a step: velocities by the momentum, then weights by the decay, each as a
+    /// number to be cut by so many bits.
     fn fading(
         &self,
         session: &mut Session<E>,
@@ -264,7 +264,7 @@ fn at_rest<E: Engine>(
 }
 
 /// He's weights at the layer's scale.
-pub(crate) fn initial(layer: &Layer, seed: u64, l: usize) -> Vec<i64> {
+pub(crate) fn initial(layer: &Layer, seed: &[u8], l: usize) -> Vec<i64> {
     let unit = f64::from(layer.weights.scale).exp2();
     let weights = public::he(layer.inputs, layer.outputs, seed, l as u64);
     weights.into_iter().map(|w| (w * unit).round() as i64).collect()

@@ -8,9 +8,9 @@
 //! He        u sqrt(6 / inputs) with u uniform in [-1, 1): variance 2 / inputs
 //! ```
 //!
-//! Words are little-endian. Only operations that IEEE 754 rounds exactly are used (no logarithm, no
-//! cosine), so both clouds and the key centre get the same bits on any machine; that is also why the
-//! weights are uniform and not normal.
+//! Seeds of a job are 8 bytes, words little-endian. Only operations that IEEE 754 rounds exactly
+//! are used (no logarithm, no cosine), so both clouds and the key centre get the same bits on any
+//! machine; that is also why the weights are uniform and not normal.
 
 use sha2::{Digest, Sha256};
 
@@ -25,10 +25,10 @@ struct Stream {
 }
 
 impl Stream {
-    fn new(domain: &[u8], seed: u64, number: u64) -> Self {
+    fn new(domain: &[u8], seed: &[u8], number: u64) -> Self {
         let start = Sha256::new()
             .chain_update(domain)
-            .chain_update(seed.to_le_bytes())
+            .chain_update(seed)
             .chain_update(number.to_le_bytes());
         Self { start, block: 0, words: Vec::new() }
     }
@@ -67,7 +67,7 @@ impl Stream {
 
 /// The rows' order in an epoch.
 pub(crate) fn shuffled(rows: u32, seed: u64, epoch: u64) -> Vec<u32> {
-    let mut stream = Stream::new(SHUFFLE, seed, epoch);
+    let mut stream = Stream::new(SHUFFLE, &seed.to_le_bytes(), epoch);
     let mut a: Vec<u32> = (0..rows).collect();
     for i in (1..rows).rev() {
         let j = stream.below(i + 1);
@@ -77,7 +77,7 @@ pub(crate) fn shuffled(rows: u32, seed: u64, epoch: u64) -> Vec<u32> {
 }
 
 /// A layer's initial weights, row by row: `inputs` times `outputs` of them.
-pub(crate) fn he(inputs: usize, outputs: usize, seed: u64, layer: u64) -> Vec<f64> {
+pub(crate) fn he(inputs: usize, outputs: usize, seed: &[u8], layer: u64) -> Vec<f64> {
     let mut stream = Stream::new(WEIGHTS, seed, layer);
     let limit = (6.0 / inputs as f64).sqrt();
     (0..inputs * outputs).map(|_| stream.unit() * limit).collect()
@@ -99,9 +99,10 @@ mod tests {
     /// Written down once: another machine, or a later release, must get the same.
     #[test]
     fn vectors() {
+        let one = 1u64.to_le_bytes();
         assert_eq!(shuffled(10, 1, 0), VECTOR);
-        assert!(he(8, 1, 1, 0).iter().all(|w| w.abs() <= 0.75f64.sqrt()));
-        assert_eq!(he(6, 1, 1, 0)[0].to_bits(), WEIGHT);
+        assert!(he(8, 1, &one, 0).iter().all(|w| w.abs() <= 0.75f64.sqrt()));
+        assert_eq!(he(6, 1, &one, 0)[0].to_bits(), WEIGHT);
     }
 
     // Computed apart, by a few lines of Python.
@@ -110,7 +111,7 @@ mod tests {
 
     #[test]
     fn weights_have_the_variance_of_he() {
-        let w = he(100, 400, 5, 1);
+        let w = he(100, 400, &[5], 1);
         let mean = w.iter().sum::<f64>() / w.len() as f64;
         let variance = w.iter().map(|w| w * w).sum::<f64>() / w.len() as f64;
         assert!(mean.abs() < 0.003, "{mean}");

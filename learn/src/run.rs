@@ -1,8 +1,8 @@
 //! A training from some step to some step, as a program for any engine.
 
-use crate::check::Plan;
 use crate::data::TEST;
 use crate::metrics::Rows;
+use crate::plan::Plan;
 use crate::train::Training;
 use dyad_mpc::engine::{Audience, Engine};
 use dyad_mpc::together::Program;

@@ -1,7 +1,7 @@
 //! A training, step by step: between two steps its owner may look at it, store it, or stop.
 
-use crate::check::Plan;
 use crate::mlp::Model;
+use crate::plan::Plan;
 use crate::public::shuffled;
 use dyad_mpc::engine::Engine;
 use dyad_mpc::{Result, Session, Shared, Table};
@@ -30,8 +30,8 @@ impl<'p, E: Engine> Training<'p, E> {
         Self::with(session, plan, model, 0)
     }
 
-    /// Goes on after `done` steps: reads the state from inputs, as a checkpoint gives them. The rows
-    /// are masked anew.
+    /// Goes on after `done` steps: reads the state from inputs, as a checkpoint gives them. The
+    /// rows are masked anew.
     pub fn resume(session: &mut Session<E>, plan: &'p Plan, done: u64) -> Result<Self> {
         session.step(done)?;
         let model = Model::read(session, plan, true)?;

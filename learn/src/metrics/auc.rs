@@ -5,12 +5,13 @@
 //! pairs   g_ij = [s_i >= s_j] of all pairs, d_i = Σ_j g_ij - Σ_j g_ji
 //!         2 U = P N + Σ_{i of 1, j of 0} (g_ij - g_ji) = P N + Σ_i y_i d_i
 //!         (the sum over j of 1 as well, as g_ij - g_ji is antisymmetric)
-//! bins    g_ib = [s_i >= t_b], C_b = Σ_i y_i g_ib rows of class 1 in bin b or above, C'_b of class 0
+//! bins    g_ib = [s_i >= t_b], C_b = Σ_i y_i g_ib rows of class 1 in bin b or above
+//!         C'_b of class 0
 //!         2 U = Σ_b (C_b - C_{b+1}) (2N - C'_b - C'_{b+1})
 //! ```
 //!
-//! Opened are P and Σ y d (pairs), or P, 2 U and the pairs within a bin (bins): half of those is the
-//! most by which bins can be wrong.
+//! Opened are P and Σ y d (pairs), or P, 2 U and the pairs within a bin (bins): half of those
+//! is the most by which bins can be wrong.
 
 use super::inner;
 use dyad_mpc::engine::{Engine, Transpose};

@@ -13,10 +13,10 @@ mod scores;
 
 pub use scores::{Area, Scores};
 
-use crate::check::Plan;
 use crate::head::{difference, logits};
 use crate::job::{Loss, Metric};
 use crate::mlp::{Model, Ready};
+use crate::plan::Plan;
 use dyad_mpc::engine::{Audience, Engine, Transpose};
 use dyad_mpc::functions::{argmax, cross_entropy};
 use dyad_mpc::tensor::{Axis, Meta, Shape, View};
@@ -74,14 +74,13 @@ impl<E: Engine> Rows<E> {
         }
         let mut open = Vec::new();
         for sum in sums {
-            match sum {
-                Some(sum) => open.push(sum),
-                None => {
-                    let scores: Vec<_> = scores.iter().collect();
-                    let scores = session.join(&scores, Axis::Rows)?;
-                    let positive = last_column(session, &self.labels)?;
-                    open.extend(auc::area(session, &scores, &positive)?);
-                }
+            if let Some(sum) = sum {
+                open.push(sum);
+            } else {
+                let scores: Vec<_> = scores.iter().collect();
+                let scores = session.join(&scores, Axis::Rows)?;
+                let positive = last_column(session, &self.labels)?;
+                open.extend(auc::area(session, &scores, &positive)?);
             }
         }
         let open: Vec<_> = open.iter().collect();

@@ -1,8 +1,8 @@
 //! What was opened of a model's quality, as numbers.
 
 use super::auc::PAIRS;
-use crate::check::Plan;
 use crate::job::{Loss, Metric};
+use crate::plan::Plan;
 use dyad_mpc::Opened;
 use std::fmt;
 
@@ -78,7 +78,10 @@ impl fmt::Display for Scores {
         // The table takes lines of its own; `{:#}` leaves it out.
         let table = self.confusion.as_ref().filter(|_| !f.alternate());
         for row in table.into_iter().flatten() {
-            write!(f, "\n{}", row.iter().map(|n| format!("{n:>7}")).collect::<String>())?;
+            writeln!(f)?;
+            for count in row {
+                write!(f, "{count:>7}")?;
+            }
         }
         Ok(())
     }

@@ -4,10 +4,10 @@
 mod matrix;
 pub mod metrics;
 
-use crate::check::{DECAY, MOMENTUM, Plan};
 use crate::data::Data;
 use crate::job::{Loss, Metric, Start};
 use crate::metrics::{Area, Scores};
+use crate::plan::{DECAY, MOMENTUM, Plan};
 use crate::public::{he, shuffled};
 pub(crate) use matrix::Matrix;
 use matrix::{product, product_first, product_second};
@@ -28,18 +28,17 @@ struct Tensors {
 }
 
 impl<'p> Plain<'p> {
-    /// As the job has it start. Weights that come as inputs are given row by row, each layer's
-    /// weights and bias; else none.
+    /// As the job has it start; at zero where the weights are inputs, then [`with`](Self::with) is
+    /// called for.
     #[must_use]
-    pub fn new(plan: &'p Plan, inputs: &[(Vec<f64>, Vec<f64>)]) -> Self {
+    pub fn new(plan: &'p Plan) -> Self {
         let layers = plan.layers().iter().enumerate().map(|(l, layer)| {
             let (rows, cols) = (layer.inputs, layer.outputs);
             let weights = match plan.job().start {
-                Start::Zero => vec![0.0; rows * cols],
-                Start::Seed(seed) => he(rows, cols, seed, l as u64),
-                Start::Inputs => inputs[l].0.clone(),
+                Start::Zero | Start::Inputs => vec![0.0; rows * cols],
+                Start::Seed(seed) => he(rows, cols, &seed.to_le_bytes(), l as u64),
             };
-            let bias = inputs.get(l).map_or_else(|| vec![0.0; cols], |(_, bias)| bias.clone());
+            let bias = vec![0.0; cols];
             let velocity = (Matrix::zero(rows, cols), vec![0.0; cols]);
             Tensors { weights: Matrix::new(weights, rows, cols), bias, velocity }
         });
@@ -157,7 +156,7 @@ impl<'p> Plain<'p> {
     /// The same with weights from elsewhere: each layer's weights and bias.
     #[must_use]
     pub fn with(plan: &'p Plan, layers: &[(Vec<f64>, Vec<f64>)]) -> Self {
-        let mut model = Self::new(plan, &[]);
+        let mut model = Self::new(plan);
         for (tensors, (weights, bias)) in model.layers.iter_mut().zip(layers) {
             tensors.weights.data.clone_from(weights);
             tensors.bias.clone_from(bias);
@@ -168,7 +167,11 @@ impl<'p> Plain<'p> {
 
 pub(crate) fn softmax(z: &mut [f64]) {
     let most = z.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    z.iter_mut().for_each(|z| *z = (*z - most).exp());
+    for z in z.iter_mut() {
+        *z = (*z - most).exp();
+    }
     let sum: f64 = z.iter().sum();
-    z.iter_mut().for_each(|z| *z /= sum);
+    for z in z.iter_mut() {
+        *z /= sum;
+    }
 }

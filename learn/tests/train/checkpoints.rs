@@ -19,7 +19,7 @@ fn job(parts: &Parts) -> (Plan, Data) {
 }
 
 fn digits() -> Parts {
-    sample(dyad_data::digits().unwrap(), 8)
+    sample(&dyad_data::digits().unwrap(), 8)
 }
 
 fn folder(name: &str) -> PathBuf {

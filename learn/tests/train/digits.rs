@@ -2,11 +2,13 @@
 
 use super::rows::{Parts, sample};
 use dyad_learn::compare::compare;
-use dyad_learn::{Job, Loss, Metric, Rate, Run, Schedule};
-use dyad_mpc::together::Lines;
+use dyad_learn::together::{clear, shared};
+use dyad_learn::{Job, Loss, Metric, Rate, Run, Schedule, Start};
+use dyad_mpc::Count;
+use dyad_mpc::together::{Lines, cost};
 
 fn digits() -> Parts {
-    sample(dyad_data::digits().unwrap(), 8)
+    sample(&dyad_data::digits().unwrap(), 8)
 }
 
 fn mlp(parts: &Parts, loss: Loss, rate: f64) -> Job {
@@ -65,19 +67,53 @@ fn logistic_regression() {
     holds(&parts, &Job { metrics, scales, ..job }, 0.9);
 }
 
+/// The weights at the start are shared out, and nobody knows them; over sockets, for once.
+#[test]
+fn secret_weights_at_the_start() {
+    let parts = digits();
+    let job = mlp(&parts, Loss::Softmax, 0.25);
+    let job = Job { start: Start::Inputs, epochs: 1, ..job };
+    let (plan, train, _) = parts.plan(&job).unwrap();
+    let run = Run { open_model: true, ..Run::all(&plan) };
+    let after = |seed| {
+        let inputs = [train.inputs(&plan, ""), plan.secret_start(&[seed; 32])].concat();
+        let (expected, _) = clear(&run, &inputs, &mut |_| {}).unwrap();
+        let finished = shared(&run, &inputs, None, Lines::Tcp, &|_, _| {}).unwrap();
+        assert_eq!(finished.opened, expected);
+        // The greeting is not the program's.
+        let count = cost(&run).unwrap().0.count();
+        assert_eq!(finished.traffic.map(|t| t.rounds), [count.rounds + 1; 2]);
+        assert_eq!(finished.dealt, count.dealt);
+        expected
+    };
+    assert_ne!(after(1), after(2));
+}
+
+#[test]
+#[ignore = "a minute"]
+fn two_thousand_steps() {
+    let parts = digits();
+    let job = mlp(&parts, Loss::Softmax, 0.25);
+    let job = Job { epochs: 46, ..job };
+    assert!(job.check().unwrap().steps() > 2000);
+    holds(&parts, &job, 0.93);
+}
+
 #[test]
 fn a_step_with_squared_error_takes_26_rounds() {
     let job = Job::mlp(60_000, &[784, 128, 128, 10], Loss::SquaredError, 128, 5);
-    assert_eq!(rounds_of_a_step(&job), 26);
-    let job = Job { loss: Loss::Softmax, ..job };
-    println!("softmax: {} rounds", rounds_of_a_step(&job));
+    assert_eq!(step(&job).rounds, 26);
+    println!("squared error: {:?}", step(&job));
+    println!("softmax: {:?}", step(&Job { loss: Loss::Softmax, ..job }));
+    println!("logistic, 2 classes: {:?}", step(&Job::logistic(60_000, 784, 2, 128)));
+    println!("logistic, 10 classes: {:?}", step(&Job::logistic(60_000, 784, 10, 128)));
 }
 
-fn rounds_of_a_step(job: &Job) -> u64 {
+fn step(job: &Job) -> Count {
     let plan = job.check().unwrap();
     let count = |until| {
         let run = Run { until, ..Run::all(&plan) };
-        dyad_mpc::together::cost(&run).unwrap().0.count()
+        cost(&run).unwrap().0.count()
     };
-    (count(3) - count(2)).rounds
+    count(3) - count(2)
 }

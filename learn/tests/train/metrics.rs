@@ -49,7 +49,7 @@ fn bins_are_within_their_error() {
     let comparison = compare(&plan, &train, &test, Some(Lines::Memory)).unwrap();
     assert!(comparison.same);
     let binned = comparison.clear.scores.auc.unwrap();
-    let mut model = Plain::new(&plan, &[]);
+    let mut model = Plain::new(&plan);
     model.train(&train);
     let exact = metrics::auc(&model.answer(&test), &test.labels_as_numbers(&plan), 1);
     println!("{exact:.4}, binned {binned:?}");

@@ -32,6 +32,7 @@ fn softmax_on_shares() {
     good(&comparison, 0.973);
 }
 
+/// At a rate of one quarter errors leave their range in the third step, and the clear run says so.
 #[test]
 #[ignore = "minutes"]
 fn squared_error_on_shares() {
@@ -41,7 +42,7 @@ fn squared_error_on_shares() {
         ..job
     };
     let Some(comparison) = mnist(job, Loss::SquaredError, Some(Lines::Memory)) else { return };
-    good(&comparison, 0.96);
+    good(&comparison, 0.94);
 }
 
 fn good(comparison: &Comparison, least: f64) {

@@ -38,7 +38,7 @@ fn the_line_is_found() {
     // The noise's variance is 1/30,000.
     assert!(loss < 4e-5, "{loss}");
     assert!((loss - comparison.plain.scores.loss.unwrap()).abs() < 1e-6);
-    let mut model = Plain::new(&plan, &[]);
+    let mut model = Plain::new(&plan);
     model.train(&train);
     let [(weights, bias)] = &model.weights()[..] else { panic!("one layer") };
     assert!((weights[0] - 1.5).abs() < 0.02 && (weights[1] + 2.0).abs() < 0.02, "{weights:?}");

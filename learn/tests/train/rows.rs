@@ -25,7 +25,7 @@ pub(crate) struct Parts {
 }
 
 /// A shipped sample with so many bits behind the point, a fifth of it for testing.
-pub(crate) fn sample(sample: Sample, bits: u8) -> Parts {
+pub(crate) fn sample(sample: &Sample, bits: u8) -> Parts {
     let schema = sample.schema.with_fraction_bits(bits.into()).unwrap();
     let encoded = schema.encode(&sample.table, &Limits::default()).unwrap();
     let split = TrainTest::by_share(encoded.rows(), 200, 1).unwrap();
@@ -69,7 +69,7 @@ pub(crate) fn table(name: &str, label: &str, test: Option<&str>, bits: u8) -> Op
     let table = Table::read(file(name)?, &ReadOptions::default()).unwrap();
     let schema = Schema::suggest(&table, Some(label)).accept().unwrap();
     let Some(test) = test else {
-        return Some(sample(Sample { table, schema }, bits));
+        return Some(sample(&Sample { table, schema }, bits));
     };
     let schema = schema.with_fraction_bits(bits.into()).unwrap();
     let test = Table::read(file(test)?, &ReadOptions::default()).unwrap();
