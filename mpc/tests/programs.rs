@@ -89,11 +89,11 @@ fn operate<E: Engine>(
             one(e.weigh(x, &factors)?)
         }
         6 => {
-            let picked: Vec<u32> = (0..u32::from(k) % 9).map(|n| n * 5 % rows as u32).collect();
+            let picked: Vec<u32> = (0..u32::from(k) % 9).map(|n| n * 5 % (rows as u32).max(1)).collect();
             one(e.view(x, &View::Rows(&picked))?)
         }
         7 => {
-            let from = usize::from(k) % cols;
+            let from = usize::from(k) % cols.max(1);
             one(e.view(x, &View::Columns(from..cols))?)
         }
         8 => one(e.view(x, &View::Transpose)?),
@@ -139,6 +139,21 @@ fn operate<E: Engine>(
             (vec![e.unmask(&twice)?, e.matmul(&x, &turned, Transpose::None)?], vec![])
         }
     })
+}
+
+/// What is done to tensors without an entry costs frames without a word, and hangs nobody.
+#[test]
+fn nothing_is_a_tensor_too() {
+    let choices = (0..24).map(|which| (which, 2, 2, 5)).chain([(10, 0, 0, 0), (6, 0, 0, 0)]);
+    let choices: Vec<Choice> = choices.chain((0..24).map(|which| (which, 255, 255, 4))).collect();
+    for shape in [Shape::new(0, 3), Shape::new(3, 0), Shape::new(0, 0)] {
+        let program = Random { shapes: vec![shape; 3], choices: choices.clone() };
+        let inputs = program.inputs(&[1]);
+        let expected = clear(&program, &inputs).unwrap();
+        let run = shared(&program, &inputs, Lines::Memory).unwrap();
+        assert_eq!(run.opened, [expected.clone(), expected]);
+        assert_eq!(run.dealt, cost(&program).unwrap().0.count().dealt);
+    }
 }
 
 fn shape() -> impl Strategy<Value = Shape> {
