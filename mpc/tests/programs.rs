@@ -89,7 +89,8 @@ fn operate<E: Engine>(
             one(e.weigh(x, &factors)?)
         }
         6 => {
-            let picked: Vec<u32> = (0..u32::from(k) % 9).map(|n| n * 5 % (rows as u32).max(1)).collect();
+            let picked: Vec<u32> =
+                (0..u32::from(k) % 9).map(|n| n * 5 % (rows as u32).max(1)).collect();
             one(e.view(x, &View::Rows(&picked))?)
         }
         7 => {

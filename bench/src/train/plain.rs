@@ -53,9 +53,10 @@ impl Plain {
     }
 
     pub(super) const fn name(&self) -> &'static str {
-        match self.loops {
-            true => "the same step in f32, a plain loop",
-            false => "the same step in f32, matrixmultiply and rayon",
+        if self.loops {
+            "the same step in f32, a plain loop"
+        } else {
+            "the same step in f32, matrixmultiply and rayon"
         }
     }
 
@@ -79,7 +80,9 @@ impl Plain {
                 }
             }
             if l + 1 < self.weights.len() {
-                z.iter_mut().for_each(|z| *z = z.max(0.0));
+                for z in &mut z {
+                    *z = z.max(0.0);
+                }
             }
             inputs.push(z);
         }
@@ -153,13 +156,21 @@ impl Plain {
 fn activate(loss: Loss, z: &mut [f32], outputs: usize) {
     match loss {
         Loss::SquaredError => {}
-        Loss::Sigmoid => z.iter_mut().for_each(|z| *z = 1.0 / (1.0 + (-*z).exp())),
+        Loss::Sigmoid => {
+            for z in z {
+                *z = 1.0 / (1.0 + (-*z).exp());
+            }
+        }
         Loss::Softmax => {
             for row in z.chunks_exact_mut(outputs) {
                 let most = row.iter().copied().fold(f32::MIN, f32::max);
-                row.iter_mut().for_each(|z| *z = (*z - most).exp());
+                for z in row.iter_mut() {
+                    *z = (*z - most).exp();
+                }
                 let sum: f32 = row.iter().sum();
-                row.iter_mut().for_each(|z| *z /= sum);
+                for z in row {
+                    *z /= sum;
+                }
             }
         }
     }
