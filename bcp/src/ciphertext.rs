@@ -80,7 +80,7 @@ impl Ciphertext {
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         let bits = 2 * self.size.bits();
-        Writer::new(Kind::Ciphertext, self.size)
+        Writer::new(Kind::Ciphertext, self.size, body_len(self.size))
             .bytes(self.key.as_bytes())
             .public(&self.a, bits)
             .public(&self.b, bits)
@@ -93,7 +93,7 @@ impl Head {
     /// The encoding: key id, A.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
-        Writer::new(Kind::Head, self.size)
+        Writer::new(Kind::Head, self.size, head_len(self.size))
             .bytes(self.key.as_bytes())
             .public(&self.a, 2 * self.size.bits())
             .finish()
@@ -102,9 +102,7 @@ impl Head {
 
     /// Reads the encoding of [`Head::to_bytes`] and checks that A is a unit below N².
     pub fn from_bytes(params: &PublicParams, bytes: &[u8]) -> Result<Self> {
-        let mut reader = Reader::of_size(Kind::Head, params.size(), bytes, |size| {
-            32 + codec::bytes_for(2 * size.bits())
-        })?;
+        let mut reader = Reader::of_size(Kind::Head, params.size(), bytes, head_len)?;
         let key = KeyId(reader.array()?);
         let a = reader.public(2 * params.bits())?;
         params.check_residues([&a].into_iter()).map_err(|index| Error::NotAResidue { index })?;
@@ -121,13 +119,21 @@ impl RawCiphertext {
 
     /// Reads the encoding of [`Ciphertext::to_bytes`]. Only its form is checked.
     pub fn from_bytes(params: &PublicParams, bytes: &[u8]) -> Result<Self> {
-        let mut reader = Reader::of_size(Kind::Ciphertext, params.size(), bytes, |size| {
-            32 + 2 * codec::bytes_for(2 * size.bits())
-        })?;
+        let mut reader = Reader::of_size(Kind::Ciphertext, params.size(), bytes, body_len)?;
         let key = KeyId(reader.array()?);
         let bits = 2 * params.bits();
         Ok(Self { key, a: reader.public(bits)?, b: reader.public(bits)? })
     }
+}
+
+/// Key id, A, B
+fn body_len(size: KeySize) -> usize {
+    codec::ID_LEN + 2 * codec::bytes_for(2 * size.bits())
+}
+
+/// Key id, A
+fn head_len(size: KeySize) -> usize {
+    codec::ID_LEN + codec::bytes_for(2 * size.bits())
 }
 
 impl PublicKey {

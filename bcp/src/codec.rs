@@ -42,26 +42,39 @@ impl Kind {
     }
 }
 
+/// Bytes of kind, version and size.
+const HEAD_LEN: usize = 4;
+/// Bytes of the id of parameters or of a key.
+pub(crate) const ID_LEN: usize = 32;
+
 /// Bytes of a number below 2^bits.
 pub(crate) const fn bytes_for(bits: usize) -> usize {
     bits.div_ceil(8)
 }
 
-/// Writes an encoding. The buffer is wiped if it is dropped before it is handed out.
-pub(crate) struct Writer(Zeroizing<Vec<u8>>);
+/// Writes an encoding. The buffer has its final length from the start: if it grew, secrets would
+/// stay behind in the old one.
+pub(crate) struct Writer {
+    bytes: Zeroizing<Vec<u8>>,
+    at: usize,
+}
 
 impl Writer {
-    pub(crate) fn new(kind: Kind, size: KeySize) -> Self {
-        let bits = size.bits() as u16;
-        let mut bytes = Zeroizing::new(Vec::with_capacity(4 * bytes_for(size.bits())));
-        bytes.extend([kind as u8, VERSION]);
-        bytes.extend(bits.to_be_bytes());
-        Self(bytes)
+    pub(crate) fn new(kind: Kind, size: KeySize, body_len: usize) -> Self {
+        let [high, low] = (size.bits() as u16).to_be_bytes();
+        let bytes = Zeroizing::new(vec![0; HEAD_LEN + body_len]);
+        Self { bytes, at: 0 }.bytes(&[kind as u8, VERSION, high, low])
     }
 
     pub(crate) fn bytes(mut self, bytes: &[u8]) -> Self {
-        self.0.extend_from_slice(bytes);
+        self.next(bytes.len()).copy_from_slice(bytes);
         self
+    }
+
+    fn next(&mut self, len: usize) -> &mut [u8] {
+        let from = self.at;
+        self.at += len;
+        &mut self.bytes[from..self.at]
     }
 
     /// A public number below 2^bits.
@@ -72,14 +85,15 @@ impl Writer {
 
     /// A secret number below 2^bits.
     pub(crate) fn secret(mut self, x: &[u64], bits: usize) -> Self {
-        for i in (0..bytes_for(bits)).rev() {
-            self.0.push((x.get(i / 8).copied().unwrap_or(0) >> (8 * (i % 8))) as u8);
+        for (i, byte) in self.next(bytes_for(bits)).iter_mut().rev().enumerate() {
+            *byte = (x.get(i / 8).copied().unwrap_or(0) >> (8 * (i % 8))) as u8;
         }
         self
     }
 
     pub(crate) fn finish(self) -> Zeroizing<Vec<u8>> {
-        self.0
+        assert_eq!(self.at, self.bytes.len(), "an encoding shorter than it should be");
+        self.bytes
     }
 }
 
@@ -98,8 +112,8 @@ impl<'a> Reader<'a> {
         body_len: impl Fn(KeySize) -> usize,
     ) -> Result<Self> {
         let fail = |fault| Error::Encoding { what: kind.name(), fault };
-        let Some((head, rest)) = bytes.split_first_chunk::<4>() else {
-            return Err(fail(EncodingFault::Length { expected: 4, found: bytes.len() }));
+        let Some((head, rest)) = bytes.split_first_chunk::<HEAD_LEN>() else {
+            return Err(fail(EncodingFault::Length { expected: HEAD_LEN, found: bytes.len() }));
         };
         if head[0] != kind as u8 {
             return Err(fail(EncodingFault::Kind));
@@ -110,7 +124,7 @@ impl<'a> Reader<'a> {
         let bits = u16::from_be_bytes([head[2], head[3]]);
         let size =
             KeySize::from_bits(bits.into()).ok_or_else(|| fail(EncodingFault::Size(bits)))?;
-        let expected = 4 + body_len(size);
+        let expected = HEAD_LEN + body_len(size);
         if bytes.len() != expected {
             return Err(fail(EncodingFault::Length { expected, found: bytes.len() }));
         }

@@ -42,8 +42,9 @@ pub enum Error {
         /// Key of the item.
         found: KeyId,
     },
-    /// A group element that is zero, not below N², or not invertible.
-    #[error("item {index} is not an invertible residue modulo N²; refuse it and its sender")]
+    /// A group element that is zero, not below N², or not invertible; a key that hides nothing or
+    /// cannot lie in G.
+    #[error("item {index} is not a residue modulo N² fit for use; refuse it and its sender")]
     NotAResidue {
         /// Place in the batch.
         index: usize,
@@ -100,6 +101,9 @@ pub enum ParamsFault {
     /// N has a small prime factor, is a square, or its factors are p and 2p + 1.
     #[error("N is not a product of two safe primes fit for use")]
     Modulus,
+    /// The primes of N are so close to each other that Fermat's method finds them.
+    #[error("the primes of N are too close to each other, and who knows N can factor it")]
+    ClosePrimes,
     /// g is not a square of large order.
     #[error("g does not generate the group")]
     Generator,

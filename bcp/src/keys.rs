@@ -66,9 +66,9 @@ impl PublicKey {
         let mut hash = Sha256::new();
         hash.update(b"dyad-bcp key v1");
         hash.update(params.id().as_bytes());
-        hash.update(
-            Writer::new(Kind::PublicKey, params.size()).public(&h, 2 * params.bits()).finish(),
-        );
+        let bits = 2 * params.bits();
+        let encoded = Writer::new(Kind::PublicKey, params.size(), codec::bytes_for(bits));
+        hash.update(encoded.public(&h, bits).finish());
         let id = KeyId(hash.finalize().into());
         Self(Arc::new(Inner { params: params.clone(), id, h, powers_of_h: OnceLock::new() }))
     }
@@ -98,7 +98,7 @@ impl PublicKey {
     /// The encoding: parameters' id, h.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
-        Writer::new(Kind::PublicKey, self.params().size())
+        Writer::new(Kind::PublicKey, self.params().size(), public_len(self.params().size()))
             .bytes(self.params().id().as_bytes())
             .public(self.h(), 2 * self.params().bits())
             .finish()
@@ -120,21 +120,19 @@ impl fmt::Debug for PublicKey {
     }
 }
 
-/// A public key read from bytes: a unit below N² and not 1 modulo N, but nobody has shown that its
-/// owner knows the secret.
+/// A public key read from bytes: a unit below N² of Jacobi symbol 1, not of order 1 or 2 modulo N.
+/// But nobody has shown that its owner knows the secret.
 #[derive(Clone, Debug)]
 pub struct UnprovedKey(PublicKey);
 
 impl UnprovedKey {
     /// Reads the encoding of [`PublicKey::to_bytes`].
     pub fn from_bytes(params: &PublicParams, bytes: &[u8]) -> Result<Self> {
-        let mut reader = Reader::of_size(Kind::PublicKey, params.size(), bytes, |size| {
-            32 + codec::bytes_for(2 * size.bits())
-        })?;
+        let mut reader = Reader::of_size(Kind::PublicKey, params.size(), bytes, public_len)?;
         check_params(params, &mut reader)?;
         let h = reader.public(2 * params.bits())?;
         params.check_residues([&h].into_iter()).map_err(|index| Error::NotAResidue { index })?;
-        if !params.hides(&h) {
+        if !params.hides(&h) || !params.may_be_square(&h) {
             return Err(Error::NotAResidue { index: 0 });
         }
         Ok(Self(PublicKey::new(params, h)))
@@ -153,6 +151,16 @@ impl UnprovedKey {
     pub fn id(&self) -> KeyId {
         self.0.id()
     }
+}
+
+/// Parameters' id, h
+fn public_len(size: KeySize) -> usize {
+    codec::ID_LEN + codec::bytes_for(2 * size.bits())
+}
+
+/// Parameters' id, kind of key, sk
+fn secret_len(size: KeySize) -> usize {
+    codec::ID_LEN + 1 + codec::bytes_for(2 * size.bits())
 }
 
 /// Compares the parameters' id that comes next with the parameters in use.
@@ -241,7 +249,7 @@ impl SecretKey {
     /// before it is stored.
     #[must_use]
     pub fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
-        Writer::new(Kind::SecretKey, self.params().size())
+        Writer::new(Kind::SecretKey, self.params().size(), secret_len(self.params().size()))
             .bytes(self.params().id().as_bytes())
             .bytes(&[u8::from(self.local)])
             .secret(&self.sk, 2 * self.params().bits())
@@ -250,13 +258,12 @@ impl SecretKey {
 
     /// Reads the encoding of [`SecretKey::to_bytes`].
     pub fn from_bytes(params: &PublicParams, bytes: &[u8]) -> Result<Self> {
-        let body = |size: KeySize| 33 + codec::bytes_for(2 * size.bits());
-        let mut reader = Reader::of_size(Kind::SecretKey, params.size(), bytes, body)?;
+        let mut reader = Reader::of_size(Kind::SecretKey, params.size(), bytes, secret_len)?;
         check_params(params, &mut reader)?;
         let [local] = reader.array()?;
         let sk = reader.secret(2 * params.bits())?;
         let below = limbs::ge_mask(&sk, &limbs::from_public(params.n_squared(), sk.len())) == 0;
-        let zero = sk.iter().all(|l| *l == 0);
+        let zero = limbs::is_zero(&sk).into();
         if local > 1 || !below || zero || (local == 1 && sk[0] & 1 == 1) {
             return Err(reader.out_of_range());
         }

@@ -70,11 +70,13 @@
 //! - **Partial decryptions are not proved.** A dishonest owner can spoil a joint decryption unseen.
 //! - **Constant time** is kept for exponents, plaintexts, primes and table look-ups, on processors
 //!   whose integer and IFMA multiplications take the same time for all operands. Moduli's sizes,
-//!   batch sizes and declared bounds of scalars show. Key generation shows how many candidates it
-//!   took. `num-bigint`, which is not constant time, only sees public numbers.
-//! - **Wiped memory** is not complete yet: buffers of secrets that grew are freed unwiped, and registers,
-//!   swapped pages and copies a caller makes with [`Plaintext::to_biguint`] never were covered. The
-//!   sieve of the prime search is not constant time. See `docs/security.md`.
+//!   batch sizes and declared bounds of scalars show. Parameter generation shows how many
+//!   candidates it took, and its sieve shows the primes to whoever shares its cache. `num-bigint`,
+//!   which is not constant time, only sees public numbers.
+//! - **Wiped memory** means the buffers of this crate, when they are freed: `tests/wiped.rs` keeps
+//!   and searches them. Registers, the stack, swapped pages, a [`num_bigint::BigUint`] that a caller
+//!   passes in or gets from [`Plaintext::to_biguint`], and vectors of [`packing::Slot`] that a caller
+//!   lets grow are not covered.
 
 mod arith;
 mod ciphertext;

@@ -32,11 +32,13 @@ use crate::decrypt::sub_mod;
 use crate::keys::{KeyId, PublicKey, SecretKey, check_params};
 use crate::params::{ParamsId, PublicParams};
 use crate::plaintext::Plaintext;
+use crate::primes::far_apart;
 use crate::unified::UnifiedKey;
-use crate::{Error, ParamsFault, Result, random};
+use crate::{Error, KeySize, ParamsFault, Result, random};
 use num_bigint::BigUint;
 use std::fmt;
 use std::sync::Arc;
+use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 /// Rounds of the primality test with random bases: an adversary who chose the number passes with
@@ -68,9 +70,9 @@ pub struct KnownKey {
 }
 
 impl MasterKey {
-    /// Takes p and q after checking everything that can be wrong with them: N = pq, p ≠ q, p, q,
-    /// p', q' prime, gcd(N, p'q') = 1, and that g generates G with g^{p'q'} = 1 + kN, gcd(k, N) =
-    /// 1.
+    /// Takes p and q after checking everything that can be wrong with them: N = pq, p and q not
+    /// equal and not close to each other, p, q, p', q' prime, gcd(N, p'q') = 1, and that g
+    /// generates G with g^{p'q'} = 1 + kN, gcd(k, N) = 1.
     pub fn new(params: &PublicParams, p: &BigUint, q: &BigUint) -> Result<Self> {
         let [p, q] = [p, q].map(|x| Zeroizing::new(x.to_u64_digits()));
         Self::from_limbs(params, &p, &q)
@@ -83,21 +85,17 @@ impl MasterKey {
         if p.len() > len || q.len() > len {
             return Err(unfit);
         }
-        let mut primes = [p, q].map(|x| {
-            let mut x = Zeroizing::new(x.to_vec());
-            x.resize(len, 0);
-            x
-        });
+        let mut primes = [p, q].map(|x| limbs::widened(x, len));
         // Half the bits each; toy moduli need not be so even.
         let smallest = if params.size().is_secure() { bits } else { bits - 1 };
         let of_size =
             |x: &SecretLimbs| (smallest..=bits).contains(&limbs::bit_length(x)) && x[0] & 3 == 3;
-        let mut product = limbs::mul(&primes[0], &primes[1]);
-        let room = params.len().max(product.len());
-        product.resize(room, 0);
-        let is_n = product[..params.len()] == *params.n_limbs()
-            && product[params.len()..].iter().all(|l| *l == 0);
-        if !is_n || !primes.iter().all(of_size) || primes[0] == primes[1] {
+        let product = limbs::mul(&primes[0], &primes[1]);
+        let product = limbs::widened(&product, params.len().max(product.len()));
+        // Equal primes would be a square N, which no parameters have.
+        let is_n = product[..params.len()].ct_eq(params.n_limbs())
+            & limbs::is_zero(&product[params.len()..]);
+        if !bool::from(is_n) || !primes.iter().all(of_size) {
             return Err(unfit);
         }
         // The smaller first: one key, one encoding.
@@ -110,7 +108,10 @@ impl MasterKey {
         });
         // p' = q would make p'q' share a factor with N; of one size they cannot be equal, but toy
         // sizes are not worth trusting.
-        let shares_factor = halves[0] == primes[1] || halves[1] == primes[0];
+        let shares_factor = bool::from(halves[0].ct_eq(&primes[1]) | halves[1].ct_eq(&primes[0]));
+        if !far_apart(&primes[0], &primes[1], bits) {
+            return Err(Error::Params(ParamsFault::ClosePrimes));
+        }
         for x in primes.iter().chain(&halves) {
             if shares_factor || !is_probable_prime(x, params)? {
                 return Err(unfit);
@@ -145,7 +146,7 @@ impl MasterKey {
         let [x] = key.logs(&[params.g()]).map_err(|_| unfit())?.try_into().map_err(|_| unfit())?;
         let g = params.residue(params.g());
         let residues = key.ring.mul_many(&[(&g, &[1]), (&g, &[1])]);
-        if x.iter().any(|x| x.iter().all(|l| *l == 0))
+        if x.iter().any(|x| limbs::is_zero(x).into())
             || residues.iter().any(|g| g.is_one_mod_m().into())
         {
             return Err(unfit());
@@ -248,10 +249,9 @@ impl MasterKey {
 
     /// The order of G, N p' q', in limbs of N².
     fn order(&self) -> SecretLimbs {
-        let mut order =
-            limbs::mul(&limbs::mul(&self.halves[0], &self.halves[1]), self.params.n_limbs());
-        order.resize(2 * self.params.len(), 0);
-        order
+        let e = limbs::mul(&self.halves[0], &self.halves[1]);
+        let order = limbs::mul(&e, self.params.n_limbs());
+        limbs::widened(&order, order.len().max(2 * self.params.len()))
     }
 
     fn check_params(&self, found: &PublicParams) -> Result<()> {
@@ -279,8 +279,7 @@ impl MasterKey {
     fn join(&self, u_p: &[u64], u_q: &[u64]) -> Plaintext {
         let [p, q] = &self.primes;
         let len = self.params.len();
-        let mut m = limbs::mul(u_p, q);
-        m.resize(2 * p.len() + 1, 0);
+        let mut m = limbs::widened(&limbs::mul(u_p, q), 2 * p.len() + 1);
         limbs::add_assign(&mut m, &limbs::mul(u_q, p)[..]);
         limbs::reduce_once(&mut m, self.params.n_limbs());
         m.truncate(len);
@@ -292,7 +291,7 @@ impl MasterKey {
     #[must_use]
     pub fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
         let bits = self.prime_bits();
-        Writer::new(Kind::MasterKey, self.params.size())
+        Writer::new(Kind::MasterKey, self.params.size(), body_len(self.params.size()))
             .bytes(self.params.id().as_bytes())
             .secret(&self.primes[0], bits)
             .secret(&self.primes[1], bits)
@@ -301,9 +300,7 @@ impl MasterKey {
 
     /// Reads the encoding of [`MasterKey::to_bytes`] and makes all checks of [`MasterKey::new`].
     pub fn from_bytes(params: &PublicParams, bytes: &[u8]) -> Result<Self> {
-        let mut reader = Reader::of_size(Kind::MasterKey, params.size(), bytes, |size| {
-            32 + 2 * codec::bytes_for(size.bits().div_ceil(2))
-        })?;
+        let mut reader = Reader::of_size(Kind::MasterKey, params.size(), bytes, body_len)?;
         check_params(params, &mut reader)?;
         let bits = params.bits().div_ceil(2);
         let (p, q) = (reader.secret(bits)?, reader.secret(bits)?);
@@ -312,6 +309,11 @@ impl MasterKey {
         }
         Self::from_limbs(params, &p, &q)
     }
+}
+
+/// Parameters' id, p, q
+fn body_len(size: KeySize) -> usize {
+    codec::ID_LEN + 2 * codec::bytes_for(size.bits().div_ceil(2))
 }
 
 /// Miller's and Rabin's test with random bases.

@@ -12,12 +12,16 @@
 //!
 //! A blind R uniform in [0, 2^{l+sigma}) hides u up to statistical distance 2^-sigma. Distances add
 //! up over all values a job blinds: [`SlotLayout::allows`] refuses a job whose total exceeds 2^-40.
+//!
+//! That is for one value of l bits to a blind. A sum of k such values, which the carries leave room
+//! for, reaches k times as far: one blind hides it up to k 2^-sigma, and it counts as k values.
 
 use crate::arith::limbs::{self, SecretLimbs};
 use crate::params::PublicParams;
 use crate::plaintext::Plaintext;
 use crate::{Error, Result, random};
 use std::fmt;
+use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, Zeroizing};
 
 /// sigma unless a job says otherwise.
@@ -38,9 +42,19 @@ pub struct SlotLayout {
     plaintext_limbs: usize,
 }
 
-/// The number in one slot, below 2^(l + sigma + 2). Wiped when dropped, not printable.
-#[derive(Clone, PartialEq, Eq)]
+/// The number in one slot, below 2^(l + sigma + 2). Wiped when dropped, compared in constant time,
+/// not printable. A slot lies in its vector itself: one that grows leaves its old slots behind
+/// unwiped, so give it its capacity first.
+#[derive(Clone)]
 pub struct Slot([u64; SLOT_LIMBS]);
+
+impl PartialEq for Slot {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.ct_eq(&other.0).into()
+    }
+}
+
+impl Eq for Slot {}
 
 impl Drop for Slot {
     fn drop(&mut self) {
@@ -85,7 +99,8 @@ impl SlotLayout {
         self.value_bits + self.blind_bits + CARRY_BITS
     }
 
-    /// May a job blind this many values?
+    /// May a job blind this many values, each of l bits with a blind of its own? A sum of k values
+    /// under one blind counts as k.
     #[must_use]
     pub fn allows(&self, blinded_values: u64) -> bool {
         // blinded_values 2^-sigma <= 2^-40
@@ -99,15 +114,13 @@ impl SlotLayout {
     pub fn offset(&self, values: &[i64]) -> Result<Vec<Slot>> {
         let l = self.value_bits.min(64);
         let half = 1i128 << (l - 1);
-        let offset = |(index, x): (usize, &i64)| {
-            let u = i128::from(*x) + half;
-            if (0..2 * half).contains(&u) {
-                Ok(Slot([u as u64, 0, 0, 0]))
-            } else {
-                Err(Error::OutOfRange { index, limit: "a value fits in the layout's value bits" })
-            }
-        };
-        values.iter().enumerate().map(offset).collect()
+        let u = |x: &i64| i128::from(*x) + half;
+        // All ranges first: a vector that can stop short grows, and leaves slots behind as it does.
+        if let Some(index) = values.iter().position(|x| !(0..2 * half).contains(&u(x))) {
+            let limit = "a value fits in the layout's value bits";
+            return Err(Error::OutOfRange { index, limit });
+        }
+        Ok(values.iter().map(|x| Slot([u(x) as u64, 0, 0, 0])).collect())
     }
 
     /// The value in a slot that holds a sum of `terms` offset values: the sum itself, if it fits in
@@ -121,9 +134,10 @@ impl SlotLayout {
         limbs::sub_assign(&mut sum, &[offsets as u64, (offsets >> 64) as u64, 0, 0]);
         let x = sum[0] as i64;
         let sign = (x >> 63) as u64;
-        let fits = sum[1..].iter().all(|limb| *limb == sign);
+        // Every limb is looked at before the verdict.
+        let beyond = sum[1..].iter().fold(0, |acc, limb| acc | (limb ^ sign));
         sum.zeroize();
-        fits.then_some(x)
+        (beyond == 0).then_some(x)
     }
 
     /// 2^{l + sigma}: above every blind, so that u - R + 2^{l + sigma} is never negative.

@@ -10,6 +10,7 @@
 
 use crate::arith::Backend;
 use crate::arith::limbs::{self, SecretLimbs};
+use crate::arith::ring::square_ring;
 pub use crate::primes::search::Progress;
 use crate::primes::search::{Watch, safe_primes};
 use crate::{Error, KeySize, MasterKey, ParamsFault, PublicParams, Result, random};
@@ -77,10 +78,13 @@ impl<'a> ParaGen<'a> {
 
     fn finish(&self, p: &SecretLimbs, q: &SecretLimbs) -> Result<(PublicParams, MasterKey)> {
         let n = limbs::to_public(&limbs::mul(p, q));
-        let n_squared = &n * &n;
-        let bound = limbs::from_public(&n_squared, n_squared.bits().div_ceil(64) as usize);
-        let alpha = limbs::to_public(&random::below(&mut random::os(), &bound)?);
-        let g = &alpha * &alpha % &n_squared;
+        let len = limbs::limbs_for(self.size.bits());
+        let bound = limbs::from_public(&(&n * &n), 2 * len);
+        // alpha stays in limbs, which are wiped: only its square is public.
+        let alpha = random::below(&mut random::os(), &bound)?;
+        let n_limbs = limbs::from_public(&n, len);
+        let square = square_ring(&[&n_limbs], self.backend).mul_many(&[(&alpha, &alpha)]);
+        let g = limbs::to_public(&square[0].join(&n_limbs));
         if g.is_zero() {
             return Err(Error::Params(ParamsFault::Generator));
         }

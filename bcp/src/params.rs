@@ -109,8 +109,8 @@ struct Inner {
 
 impl PublicParams {
     /// Takes N and g after these checks: N odd and of exactly the declared size, without a small
-    /// factor, not p² and not p (2p + 1); g a unit, with Jacobi symbol 1 as every square, and not
-    /// of tiny order modulo N.
+    /// factor, not p², not p (2p + 1) and not of primes that are neighbours; g a unit, with Jacobi
+    /// symbol 1 as every square, and not of tiny order modulo N.
     ///
     /// What only the factors could show (that N is a product of two safe primes, that g has full
     /// order) is up to the key generation centre, which is trusted with far more.
@@ -130,7 +130,7 @@ impl PublicParams {
         let mut hash = Sha256::new();
         hash.update(b"dyad-bcp params v1");
         hash.update(
-            Writer::new(Kind::Params, size)
+            Writer::new(Kind::Params, size, body_len(size))
                 .public(&n, size.bits())
                 .public(&g, 2 * size.bits())
                 .finish(),
@@ -235,10 +235,10 @@ impl PublicParams {
             });
         }
         let bases: Vec<_> = bases.iter().map(|x| self.residue(x)).collect();
-        let exponents: Vec<_> =
-            exponents.iter().map(|e| limbs::from_public(e, limbs_for(bits))).collect();
+        let exponents: Vec<SecretLimbs> =
+            exponents.iter().map(|e| limbs::from_public(e, limbs_for(bits)).into()).collect();
         let bases: Vec<&[u64]> = bases.iter().map(Vec::as_slice).collect();
-        let exponents: Vec<&[u64]> = exponents.iter().map(Vec::as_slice).collect();
+        let exponents: Vec<&[u64]> = exponents.iter().map(|e| e.as_slice()).collect();
         let powers = self.ring().pow_many(&bases, &exponents, bits);
         Ok(powers.iter().map(|x| limbs::to_public(&x.join(self.n_limbs()))).collect())
     }
@@ -277,8 +277,8 @@ impl PublicParams {
         Err(residues.into_iter().position(|x| !acceptable(x)).unwrap_or(0))
     }
 
-    /// The same for a secret residue: below N², and a unit, which its product with a random number shows
-    /// without showing it.
+    /// The same for a secret residue: below N², and a unit, which its product with a random number
+    /// shows without showing it.
     pub(crate) fn check_secret_residue(&self, x: &[u64]) -> Result<()> {
         let n_squared = limbs::from_public(self.n_squared(), x.len());
         let blinded_is_unit = || -> Result<bool> {
@@ -297,9 +297,17 @@ impl PublicParams {
         Err(Error::NotAResidue { index: 0 })
     }
 
-    /// h = 1 + jN would hide nothing: with h = 1, B is 1 + mN.
+    /// h = 1 + jN would hide nothing: with h = 1, B is 1 + mN. Nor would an h of order 2 modulo N:
+    /// B² is of that form then.
     pub(crate) fn hides(&self, h: &BigUint) -> bool {
-        !(h % self.n()).is_one()
+        let h = h % self.n();
+        !(&h * &h % self.n()).is_one()
+    }
+
+    /// What lies in G is a square and has Jacobi symbol 1. So has -h for an h in G: half of the
+    /// units outside G show here, the other half to the master key alone.
+    pub(crate) fn may_be_square(&self, h: &BigUint) -> bool {
+        jacobi(h % self.n(), self.n().clone()) == 1
     }
 
     fn is_unit(&self, x: &BigUint) -> bool {
@@ -310,7 +318,7 @@ impl PublicParams {
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         let bits = self.bits();
-        Writer::new(Kind::Params, self.size())
+        Writer::new(Kind::Params, self.size(), body_len(self.size()))
             .public(self.n(), bits)
             .public(self.g(), 2 * bits)
             .finish()
@@ -319,14 +327,17 @@ impl PublicParams {
 
     /// Reads an encoding and makes all checks of [`PublicParams::new`].
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
-        let body =
-            |size: KeySize| codec::bytes_for(size.bits()) + codec::bytes_for(2 * size.bits());
-        let mut reader = Reader::new(Kind::Params, bytes, body)?;
+        let mut reader = Reader::new(Kind::Params, bytes, body_len)?;
         let size = reader.size();
         let n = reader.public(size.bits())?;
         let g = reader.public(2 * size.bits())?;
         Self::new(size, n, g)
     }
+}
+
+/// N, g
+fn body_len(size: KeySize) -> usize {
+    codec::bytes_for(size.bits()) + codec::bytes_for(2 * size.bits())
 }
 
 impl PartialEq for PublicParams {
@@ -350,13 +361,12 @@ fn check_modulus(size: KeySize, n: &BigUint) -> Result<(), ParamsFault> {
     if !n.bit(0) {
         return Err(ParamsFault::Even);
     }
-    let is_square = |x: &BigUint| {
-        let root = x.sqrt();
-        &root * &root == *x
-    };
     // N = p (2p + 1) iff 8N + 1 = (4p + 1)²; then gcd(N, p'q') = p.
     if is_square(n) || is_square(&((n << 3u8) + 1u8)) {
         return Err(ParamsFault::Modulus);
+    }
+    if fermat_factors(size, n) {
+        return Err(ParamsFault::ClosePrimes);
     }
     // The factors of N have half its bits; anything much smaller is foul.
     let limit = 1u64 << (size.bits() / 3).min(16);
@@ -368,6 +378,25 @@ fn check_modulus(size: KeySize, n: &BigUint) -> Result<(), ParamsFault> {
         return Err(ParamsFault::Modulus);
     }
     Ok(())
+}
+
+/// Fermat's method: N = a² - d² with a = (p + q) / 2, which is just above the root of N if p is
+/// near q. Few steps are enough for what a broken generator makes, neighbours from one run of a
+/// sieve; that primes are as far apart as they should be, only who knows them can tell
+/// (`far_apart`).
+fn fermat_factors(size: KeySize, n: &BigUint) -> bool {
+    // Toy primes have no room to be far apart: `far_apart` keeps them out of two steps' reach.
+    let steps = if size.is_secure() { 32 } else { 2 };
+    let root = n.sqrt();
+    (1..=steps).any(|step: u32| {
+        let a = &root + step;
+        is_square(&(&a * &a - n))
+    })
+}
+
+fn is_square(x: &BigUint) -> bool {
+    let root = x.sqrt();
+    &root * &root == *x
 }
 
 fn check_generator(n: &BigUint, n_squared: &BigUint, g: &BigUint) -> Result<(), ParamsFault> {

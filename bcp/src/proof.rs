@@ -23,7 +23,7 @@ use crate::arith::limbs::{self, SecretLimbs};
 use crate::codec::{self, Kind, Reader, Writer};
 use crate::keys::{PublicKey, check_params};
 use crate::params::PublicParams;
-use crate::{Error, Result, random};
+use crate::{Error, KeySize, Result, random};
 use num_bigint::BigUint;
 use rand::TryCryptoRng;
 use sha2::{Digest, Sha256};
@@ -103,8 +103,9 @@ fn challenge(
         hash.update((part.len() as u64).to_be_bytes());
         hash.update(part);
     }
-    let residues = Writer::new(Kind::ClaimedKey, params.size());
-    hash.update(residues.public(y, 2 * params.bits()).public(t, 2 * params.bits()).finish());
+    let bits = 2 * params.bits();
+    let residues = Writer::new(Kind::ClaimedKey, params.size(), 2 * codec::bytes_for(bits));
+    hash.update(residues.public(y, bits).public(t, bits).finish());
     let digest: [u8; 32] = hash.finalize().into();
     // The first 16 bytes as one big-endian number.
     let limbs = digest[..CHALLENGE_BITS / 8].as_chunks::<8>().0.iter().rev();
@@ -135,7 +136,7 @@ impl ClaimedKey {
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         let bits = self.params.bits();
-        Writer::new(Kind::ClaimedKey, self.params.size())
+        Writer::new(Kind::ClaimedKey, self.params.size(), body_len(self.params.size()))
             .bytes(self.params.id().as_bytes())
             .public(&self.y, 2 * bits)
             .public(&self.t, 2 * bits)
@@ -146,16 +147,19 @@ impl ClaimedKey {
 
     /// Reads the encoding of [`ClaimedKey::to_bytes`]. Nothing is checked but its form.
     pub fn from_bytes(params: &PublicParams, bytes: &[u8]) -> Result<Self> {
-        let mut reader = Reader::of_size(Kind::ClaimedKey, params.size(), bytes, |size| {
-            32 + 2 * codec::bytes_for(2 * size.bits())
-                + codec::bytes_for(response_bits(size.bits()))
-        })?;
+        let mut reader = Reader::of_size(Kind::ClaimedKey, params.size(), bytes, body_len)?;
         check_params(params, &mut reader)?;
         let bits = params.bits();
         let (y, t) = (reader.public(2 * bits)?, reader.public(2 * bits)?);
         let s = reader.secret(response_bits(bits))?.to_vec();
         Ok(Self { params: params.clone(), y, t, s })
     }
+}
+
+/// Parameters' id, y, t, s
+fn body_len(size: KeySize) -> usize {
+    let residues = 2 * codec::bytes_for(2 * size.bits());
+    codec::ID_LEN + residues + codec::bytes_for(response_bits(size.bits()))
 }
 
 impl fmt::Debug for ClaimedKey {

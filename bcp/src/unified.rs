@@ -11,6 +11,17 @@
 //! good as its owner's share of the plaintext: send it sealed, to the recipient only. One owner who
 //! never answers ends decryption under this key for ever.
 //!
+//! **An owner answers only for heads it has reason to trust.** Whoever chooses A has the owner's
+//! exponent applied to it: any ciphertext's A opens that ciphertext, and
+//!
+//! ```text
+//! A = 1 + N      P = 1 + sk N mod N²             sk mod N
+//! A and -A       P and (-1)^sk P                 whether sk is odd; a local sk never is
+//! ```
+//!
+//! No check here can tell such an A from an honest one. What stops it is the digest of the release,
+//! signed by both clouds, which an owner verifies before it answers: that check carries weight.
+//!
 //! Not promised: a partial carries no proof that it was formed honestly; a wrong one makes
 //! decryption fail (or, if chosen with skill, gives another plaintext), and does not tell who did
 //! it.
@@ -22,7 +33,7 @@ use crate::decrypt::unblind_many;
 use crate::keys::{KeyId, PublicKey, SecretKey};
 use crate::params::PublicParams;
 use crate::plaintext::Plaintext;
-use crate::{Error, Result};
+use crate::{Error, KeySize, Result};
 use num_bigint::BigUint;
 use num_traits::One;
 use std::collections::HashSet;
@@ -141,7 +152,7 @@ impl Partial {
     #[must_use]
     pub fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
         let bits = 2 * self.head.size.bits();
-        Writer::new(Kind::Partial, self.head.size)
+        Writer::new(Kind::Partial, self.head.size, body_len(self.head.size))
             .bytes(self.member.as_bytes())
             .bytes(self.head.key.as_bytes())
             .public(&self.head.a, bits)
@@ -151,9 +162,7 @@ impl Partial {
 
     /// Reads the encoding of [`Partial::to_bytes`] and checks that A and P are units below N².
     pub fn from_bytes(params: &PublicParams, bytes: &[u8]) -> Result<Self> {
-        let mut reader = Reader::of_size(Kind::Partial, params.size(), bytes, |size| {
-            64 + 2 * codec::bytes_for(2 * size.bits())
-        })?;
+        let mut reader = Reader::of_size(Kind::Partial, params.size(), bytes, body_len)?;
         let (member, key) = (KeyId(reader.array()?), KeyId(reader.array()?));
         let a = reader.public(2 * params.bits())?;
         let value = reader.secret(2 * params.bits())?;
@@ -165,6 +174,11 @@ impl Partial {
     }
 }
 
+/// Member's key id, ciphertext's key id, A, P
+fn body_len(size: KeySize) -> usize {
+    2 * codec::ID_LEN + 2 * codec::bytes_for(2 * size.bits())
+}
+
 impl fmt::Debug for Partial {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Partial(of {}, redacted)", self.member)
@@ -173,8 +187,9 @@ impl fmt::Debug for Partial {
 
 impl SecretKey {
     /// This owner's part of the joint decryption of each head under `unified`, of which it must be
-    /// a member. Ask who will receive it first: with the other members' parts it opens the
-    /// ciphertext.
+    /// a member. Ask first who will receive it (with the other members' parts it opens the
+    /// ciphertext) and where the heads come from (a chosen one shows half of the key; see the
+    /// module's head).
     pub fn partial_many(&self, unified: &UnifiedKey, heads: &[Head]) -> Result<Vec<Partial>> {
         let member = self.public().id();
         if !unified.members.contains(&member) {

@@ -397,7 +397,9 @@ fn parameters_that_are_not_fit_for_use_are_refused_in_bytes_as_well() {
         (&n >> 1u8, ParamsFault::Size),
         (big(0), ParamsFault::Size),
         (&n - 1u8, ParamsFault::Even),
-        (big(u64::MAX), ParamsFault::Modulus),
+        // 2^64 - 7, a multiple of 3, and 2^64 - 1 = (2^32 - 1) (2^32 + 1)
+        (big(u64::MAX - 6), ParamsFault::Modulus),
+        (big(u64::MAX), ParamsFault::ClosePrimes),
     ];
     for (x, fault) in moduli {
         let error = refused(PublicParams::from_bytes(&with_number(&valid, n_place, &x)));

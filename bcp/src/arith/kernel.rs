@@ -20,6 +20,12 @@
 //! Components are redundant. With R >= 2^8 M ([`SPARE_BITS`]), components below 8M give a product
 //! whose components are below 2M: (2·64 M² + R + M + R M) / R < 2M. So a sum of up to four products
 //! needs no reduction.
+//!
+//! One product has a larger factor: on the way into Montgomery form, x0 is a chunk of digits, up to
+//! R - 1, and x1 is zero; the other factor is R² mod M² (below 2M). Then T0 < 2RM gives z0 < (2RM +
+//! RM) / R = 3M, and T1 = x0 y1 < 2RM gives z1 < (2RM + R + M + RM) / R, below 4M. So the result
+//! may be added to the chunk above it, which is below 2M, and that sum multiplied again; and T0 and
+//! T1 stay below R², for which there is room.
 
 use zeroize::Zeroize;
 

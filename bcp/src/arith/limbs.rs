@@ -6,10 +6,11 @@
 //! length nor is zeroised.
 
 use num_bigint::BigUint;
-use subtle::{Choice, ConditionallySelectable};
+use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 use zeroize::Zeroizing;
 
-/// Secret limbs: wiped when dropped.
+/// Secret limbs: wiped when dropped. Never pushed to, resized or extended: a vector that grows
+/// moves and leaves its old buffer to the allocator as it was. [`widened`] makes a longer one.
 pub(crate) type SecretLimbs = Zeroizing<Vec<u64>>;
 
 /// `2^64` per limb.
@@ -22,10 +23,18 @@ pub(crate) const fn limbs_for(bits: usize) -> usize {
 
 /// The limbs of a public number, padded to `len`. The number must fit.
 pub(crate) fn from_public(x: &BigUint, len: usize) -> Vec<u64> {
-    let mut limbs = x.to_u64_digits();
-    assert!(limbs.len() <= len, "a number of {} limbs does not fit in {len}", limbs.len());
-    limbs.resize(len, 0);
+    let digits = x.iter_u64_digits();
+    assert!(digits.len() <= len, "a number of {} limbs does not fit in {len}", digits.len());
+    let mut limbs = vec![0; len];
+    limbs.iter_mut().zip(digits).for_each(|(limb, digit)| *limb = digit);
     limbs
+}
+
+/// The same number in `len` limbs, in a buffer of its own.
+pub(crate) fn widened(x: &[u64], len: usize) -> SecretLimbs {
+    let mut wide = Zeroizing::new(vec![0; len]);
+    wide[..x.len()].copy_from_slice(x);
+    wide
 }
 
 /// The number the limbs spell. From here on it is treated as public.
@@ -200,6 +209,11 @@ pub(crate) fn halve(a: &mut [u64]) {
         *x = (*x >> 1) | carry;
         carry = next;
     }
+}
+
+/// Is `a` zero? Every limb is looked at.
+pub(crate) fn is_zero(a: &[u64]) -> Choice {
+    a.iter().fold(0, |acc, limb| acc | limb).ct_eq(&0)
 }
 
 /// True if `a < 2^bits`, without a branch on its limbs until the verdict.

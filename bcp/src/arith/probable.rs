@@ -8,6 +8,7 @@ use super::kernel::Kernel;
 use super::limbs::{self, SecretLimbs};
 use super::portable::Portable;
 use super::ring::{Group, Pair, square_ring};
+use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 /// Fermat's test to base 2 for each candidate: `2^(c - 1) = 1 mod c`. Candidates are odd and have
@@ -46,12 +47,11 @@ fn fermat_lanes<K: Kernel>(chunk: &[&[u64]], bits: usize) -> Vec<bool> {
     (0..chunk.len())
         .map(|lane| {
             let digits = Zeroizing::new(kernel.scatter(&x, lane));
-            let mut power = Zeroizing::new(kernel.join(&digits[..kernel.digits()]));
+            let power = Zeroizing::new(kernel.join(&digits[..kernel.digits()]));
             // Candidates of mixed lengths come padded.
-            let room = power.len().max(chunk[lane].len());
-            power.resize(room, 0);
+            let mut power = limbs::widened(&power, power.len().max(chunk[lane].len()));
             limbs::reduce_once(&mut power, chunk[lane]);
-            power[0] == 1 && power[1..].iter().all(|l| *l == 0)
+            bool::from(power[0].ct_eq(&1) & limbs::is_zero(&power[1..]))
         })
         .collect()
 }
@@ -81,7 +81,7 @@ pub(crate) fn strong_test(
     );
     let views: Vec<&[u64]> = bases.iter().map(|b| b.as_slice()).collect();
     let mut powers = ring.pow_many(&views, &[&d], bits);
-    let is_minus_one = |x: &Pair| x.x0.as_slice() == minus_one.as_slice();
+    let is_minus_one = |x: &Pair| bool::from(x.x0.ct_eq(&minus_one));
     let mut passed: Vec<bool> =
         powers.iter().map(|x| x.is_one_mod_m().into() || is_minus_one(x)).collect();
     for _ in 1..s {

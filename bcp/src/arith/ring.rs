@@ -31,8 +31,7 @@ impl Pair {
 
     /// Is x0 = 1?
     pub(crate) fn is_one_mod_m(&self) -> Choice {
-        let above = self.x0.iter().skip(1).fold(0, |acc, limb| acc | limb);
-        self.x0[0].ct_eq(&1) & above.ct_eq(&0)
+        self.x0[0].ct_eq(&1) & limbs::is_zero(&self.x0[1..])
     }
 }
 
@@ -219,7 +218,7 @@ impl<K: Kernel> Group<K> {
     }
 
     /// Numbers of any length into Montgomery form modulo M²: chunks of digits by Horner's rule, no
-    /// division.
+    /// division. That a chunk need not be below 8M: see the head of [`super::kernel`].
     pub(super) fn enter(&self, x: &[&[u64]], scratch: &mut K::Scratch) -> Zeroizing<K::Value> {
         let chunks = x.iter().map(|x| x.len()).max().unwrap_or(0).div_ceil(self.chunk).max(1);
         let mut acc: Option<Zeroizing<K::Value>> = None;
@@ -244,13 +243,11 @@ impl<K: Kernel> Group<K> {
     fn canonical(&self, x: &K::Value, lane: usize, m: &[u64]) -> Pair {
         let digits = Zeroizing::new(self.kernel.scatter(x, lane));
         let (x0, x1) = digits.split_at(self.kernel.digits());
-        let mut x0 = Zeroizing::new(self.kernel.join(x0));
-        let mut x1 = Zeroizing::new(self.kernel.join(x1));
         // Moduli of unlike lengths come padded.
-        for x in [&mut x0, &mut x1] {
-            let room = x.len().max(m.len());
-            x.resize(room, 0);
-        }
+        let [mut x0, mut x1] = [x0, x1].map(|x| {
+            let x = Zeroizing::new(self.kernel.join(x));
+            limbs::widened(&x, x.len().max(m.len()))
+        });
         let wrapped = limbs::reduce_once(&mut x0, m);
         limbs::add_assign(&mut x1, &[wrapped]);
         limbs::reduce_once(&mut x1, m);
@@ -272,8 +269,7 @@ fn digits_of<K: Kernel>(kernel: &K, x0: &[u64], x1: &[u64]) -> Zeroizing<Vec<u64
 /// 2^exponent mod m² as a pair, by doubling.
 fn power_of_two_pair(m: &[u64], exponent: usize) -> (SecretLimbs, SecretLimbs) {
     let bits = limbs::bit_length(m);
-    let mut padded = Zeroizing::new(m.to_vec());
-    padded.push(0);
+    let padded = limbs::widened(m, m.len() + 1);
     let mut x0 = Zeroizing::new(vec![0u64; padded.len()]);
     let mut x1 = x0.clone();
     x0[(bits - 1) / limbs::LIMB_BITS] = 1 << ((bits - 1) % limbs::LIMB_BITS);

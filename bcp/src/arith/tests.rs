@@ -1,6 +1,8 @@
 //! Every backend against num-bigint, and the backends against each other.
 
 mod limb_functions;
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+mod memcheck;
 mod primality;
 
 use super::Backend;

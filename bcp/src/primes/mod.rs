@@ -5,6 +5,20 @@ mod sieve;
 
 use crate::arith::{Backend, limbs, probable};
 use num_bigint::BigUint;
+use zeroize::Zeroizing;
+
+/// |p - q| >= 2^(bits - 100) for primes of `bits` bits, as FIPS 186-5 asks: else Fermat's method, or
+/// a quicker one of its kind, factors N. For toy primes that is too little to ask; theirs differ by
+/// 2^(bits/2 + 2) at least, out of reach of the two steps that readers of N make.
+pub(crate) fn far_apart(p: &[u64], q: &[u64], bits: usize) -> bool {
+    let (mut larger, smaller) = if limbs::ge_mask(p, q) != 0 {
+        (Zeroizing::new(p.to_vec()), q)
+    } else {
+        (Zeroizing::new(q.to_vec()), p)
+    };
+    limbs::sub_assign(&mut larger, smaller);
+    !limbs::fits(&larger, bits.saturating_sub(100).max(bits.div_ceil(2) + 2))
+}
 
 /// Fermat's test to base 2, `2^(c - 1) = 1 mod c`, for many odd candidates above 2 on one core.
 /// What fails is composite; what passes is almost certainly prime if it was chosen at random, and

@@ -4,11 +4,12 @@
 //! prime, the second test proves p prime (Pocklington: p' > sqrt(p) divides p - 1, and gcd(2^2 - 1,
 //! p) = 1). p' itself passes 64 rounds of Miller and Rabin's test to random bases.
 //!
-//! Each worker walks a short run of odd numbers from a fresh uniform start, so primes after long
-//! gaps are somewhat likelier than others, by far too little to matter (as in every sieving
-//! generator).
+//! Each worker walks a short run of odd numbers from a fresh uniform start and takes at most one
+//! prime from it: two from one run would be neighbours, and N = pq of neighbours is factored by a
+//! square root. p and q are compared as well. What remains is that primes after long gaps are
+//! likelier than others, as in every sieving generator: a few bits of entropy out of a thousand.
 
-use super::sieve;
+use super::{far_apart, sieve};
 use crate::arith::Backend;
 use crate::arith::limbs::{self, SecretLimbs};
 use crate::arith::probable::{fermat_many, strong_test};
@@ -152,8 +153,7 @@ impl Search<'_> {
 
     /// 2p' + 1
     fn doubled(&self, half: &SecretLimbs) -> SecretLimbs {
-        let mut p = half.clone();
-        p.resize(limbs::limbs_for(self.bits), 0);
+        let mut p = limbs::widened(half, limbs::limbs_for(self.bits));
         limbs::double(&mut p);
         p[0] |= 1;
         p
@@ -181,14 +181,6 @@ impl Search<'_> {
             found.push(p);
         }
     }
-}
-
-/// |p - q| > 2^(bits - 100) as FIPS 186-5 asks; toy primes need only differ.
-fn far_apart(p: &SecretLimbs, q: &SecretLimbs, bits: usize) -> bool {
-    let (mut larger, smaller) =
-        if limbs::ge_mask(p, q) != 0 { (p.clone(), q) } else { (q.clone(), p) };
-    limbs::sub_assign(&mut larger, smaller);
-    limbs::bit_length(&larger) > if bits > 128 { bits - 100 } else { 0 }
 }
 
 /// Odd numbers per sieve: as many as make the sieve's fixed costs small beside the tests.

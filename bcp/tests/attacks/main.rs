@@ -6,6 +6,7 @@
 //! of the crate: e = p'q', G = <g> the squares modulo N², L(v) = (v - 1) / N.
 
 mod claim;
+mod close;
 #[path = "../common/mod.rs"]
 mod common;
 mod study;
@@ -153,7 +154,12 @@ fn a_membership_check_with_p_minus_1_stops_no_unit() -> Outcome {
         let (g, h) = (study.params.g(), study.h());
         assert_eq!(study.decrypt(h, g, h), Ok(BigUint::zero()));
         for u in &outside {
-            assert_eq!(study.master.know(&study.key_without_proof(u)?).err(), Some(REFUSED));
+            // Half of what is outside does not even pass for a key.
+            let key = study.key_without_proof(u);
+            match jacobi(u % study.n(), study.n().clone()) {
+                1 => assert_eq!(study.master.know(&key?).err(), Some(REFUSED)),
+                _ => assert_eq!(key.err(), Some(Error::NotAResidue { index: 0 })),
+            }
             assert_eq!(study.master.check_members(&[u]), Err(REFUSED));
             assert_eq!(study.decrypt(h, u, h), Err(REFUSED));
             assert_eq!(study.decrypt(h, g, u), Err(REFUSED));
@@ -294,6 +300,41 @@ fn a_rogue_key_takes_over_the_unified_key_without_proofs() -> Outcome {
         refused(Claim::make(&study, &ALICE, &g_to_x, &x, |_| true));
         // The border between study and owner moved.
         refused(Claim::make(&study, &MOVED, &g_to_x, &x, |_| true));
+    }
+    Ok(())
+}
+
+/// An owner's part of a joint decryption is A^sk for whatever A it is given:
+///
+/// ```text
+/// (1 + N)^sk = 1 + sk N mod N²          half of the key
+/// (-A)^sk = (-1)^sk A^sk                its lowest bit
+/// ```
+///
+/// Nothing in these functions can stop it, so nothing is refused here: an owner answers for heads
+/// in a release that both clouds have signed, and for no others. A local key is even, whatever is
+/// asked.
+#[test]
+fn a_chosen_head_shows_half_of_a_key_to_who_gets_the_answer() -> Outcome {
+    for study in studies() {
+        let n = study.n();
+        let (issued, _) = study.master.issue(1)?;
+        for (owner, local) in [(&study.owner, true), (&issued[0], false)] {
+            let unified = UnifiedKey::new(&[owner.public().clone()])?;
+            let answer = |a: BigUint| -> Result<BigUint, Error> {
+                let raw = RawCiphertext::new(unified.key().id(), a, BigUint::one());
+                let head = unified.key().admit(raw)?.head();
+                let bytes = owner.partial_many(&unified, &[head])?.remove(0).to_bytes();
+                Ok(BigUint::from_bytes_be(&bytes[bytes.len() - n.to_bytes_be().len() * 2..]))
+            };
+            let bytes = owner.to_bytes();
+            let sk = BigUint::from_bytes_be(&bytes[4 + 32 + 1..]);
+            assert_eq!((answer(n + 1u8)? - 1u8) / n, &sk % n);
+            let a = random_below(n);
+            let odd = answer(study.negative(&a))? != answer(a)?;
+            assert_eq!(odd, sk.is_odd());
+            assert!(!(local && odd));
+        }
     }
     Ok(())
 }

@@ -131,11 +131,31 @@ fn an_issued_key_has_no_proof() {
 #[test]
 fn public_keys_that_are_no_units_below_n_squared_or_hide_nothing_are_refused() {
     let w = world();
-    // With h = 1 modulo N, B is the plaintext but for a number that does not depend on it.
-    let one_mod_n = [big(1), w.n() + 1u8, w.n_squared() - w.n() + 1u8];
-    for h in w.no_residues().iter().filter(|h| h.bits() <= 128).chain(&one_mod_n) {
+    let (n, n_squared) = (w.n(), w.n_squared());
+    // With h = 1 modulo N, B is the plaintext but for a number that does not depend on it; with h =
+    // -1 modulo N, B² is.
+    let trivial = [big(1), n + 1u8, n_squared - n + 1u8, n_squared - 1u8, n - 1u8, n + n - 1u8];
+    // The other roots of 1: 1 modulo one prime, -1 modulo the other.
+    let (p, q) = (&w.fixture.p, &w.fixture.q);
+    let root = (p * p.modinv(q).expect("different primes") * 2u8 + n - 1u8) % n;
+    assert_eq!(&root * &root % n, big(1));
+    // No square, as everybody sees.
+    let jacobi_minus_one = [w.with_symbols(true, false), w.with_symbols(false, true)];
+    let no_residues = w.no_residues();
+    let no_residues = no_residues.iter().filter(|h| h.bits() <= 128);
+    for h in no_residues.chain(&trivial).chain(&jacobi_minus_one).chain([&(n - &root), &root]) {
         let error = refused(super::unproved(&w.params, h));
         assert_eq!(error, Error::NotAResidue { index: 0 }, "{h}");
+    }
+}
+
+#[test]
+fn a_public_key_outside_g_of_jacobi_symbol_1_is_refused_by_the_master_key() {
+    let w = world();
+    // No residue of either prime, as -g^a is: nobody sees it without the factors.
+    for h in [w.minus(w.owner.public().h()), w.minus(w.params.g()), w.with_symbols(false, false)] {
+        let key = super::unproved(&w.params, &h).expect("Jacobi symbol 1").assume_certified();
+        assert_eq!(refused(w.master.know(&key)), Error::Undecryptable { index: 0 }, "{h}");
     }
 }
 

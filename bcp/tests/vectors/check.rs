@@ -269,6 +269,7 @@ fn name(error: &Error) -> &'static str {
         Error::Params(ParamsFault::Size) => "Params/Size",
         Error::Params(ParamsFault::Even) => "Params/Even",
         Error::Params(ParamsFault::Modulus) => "Params/Modulus",
+        Error::Params(ParamsFault::ClosePrimes) => "Params/ClosePrimes",
         Error::Params(ParamsFault::Generator) => "Params/Generator",
         Error::Params(ParamsFault::Primes) => "Params/Primes",
         Error::Encoding { fault: EncodingFault::Length { .. }, .. } => "Encoding/Length",

@@ -118,12 +118,14 @@ impl Refused<'_> {
         let triple = &n - &n % 3u8;
         let triple = if triple.bit(0) { triple } else { triple + 3u8 };
         let root = (&n >> 1u8).sqrt() | BigUint::one();
+        let middle = n.sqrt() | BigUint::one();
         let moduli = [
             ("N one bit short", &n >> 1u8 | BigUint::one(), "Params/Size"),
             ("N = 0", BigUint::zero(), "Params/Size"),
             ("N even", &n - 1u8, "Params/Even"),
             ("N divisible by 3", triple, "Params/Modulus"),
             ("N = p^2", &p * &p, "Params/Modulus"),
+            ("N = (a - 2) (a + 2), too close", &middle * &middle - 4u8, "Params/ClosePrimes"),
             ("N = p (2p + 1)", &root * (&root * 2u8 + 1u8), "Params/Modulus"),
         ];
         for (what, n, error) in moduli {
@@ -167,7 +169,13 @@ impl Refused<'_> {
         }
         // With h = 1, B is 1 + mN: everybody reads m.
         let (one, n) = (BigUint::one(), self.maker.n.clone());
-        for (what, h) in [("h = 1", one.clone()), ("h = 1 + N", n + 1u8)] {
+        let trivial = [
+            ("h = 1", one.clone()),
+            ("h = 1 + N", &n + 1u8),
+            ("h = -1", &n_squared - 1u8),
+            ("h = -1 modulo N", n - 1u8),
+        ];
+        for (what, h) in trivial {
             let data = self.maker.public_key(&h);
             self.bytes("public_key", &format!("{what}, which hides nothing"), &data, "NotAResidue");
         }
@@ -261,12 +269,8 @@ impl Refused<'_> {
         let [half, other] = [minus_mod(p, q), minus_mod(q, p)];
         let h = number(&self.set["keys"][0]["h"]);
         let times = |x: &BigUint, y: &BigUint| x * y % &n_squared;
-        let keys = [
-            ("-h for h", &n_squared - &h),
-            ("h = -1", &n_squared - 1u8),
-            ("-h modulo p^2 alone", times(&h, &half)),
-            ("-h modulo q^2 alone", times(&h, &other)),
-        ];
+        let keys =
+            [("-h modulo p^2 alone", times(&h, &half)), ("-h modulo q^2 alone", times(&h, &other))];
         let master = [
             ("-A modulo p^2 alone", (times(&a, &half), b.clone())),
             ("-A modulo q^2 alone", (times(&a, &other), b.clone())),
@@ -282,9 +286,11 @@ impl Refused<'_> {
             self.bytes("master_decrypt", &format!("{what}, outside G"), &data, "Undecryptable");
         }
         for (what, h) in keys {
-            let data = self.maker.public_key(&h);
-            self.bytes("know", &format!("{what}, outside G"), &data, "Undecryptable");
+            let (what, data) = (format!("{what}, of Jacobi symbol -1"), self.maker.public_key(&h));
+            self.bytes("public_key", &what, &data, "NotAResidue");
         }
+        let data = self.maker.public_key(&(&n_squared - &h));
+        self.bytes("know", "-h for h, outside G", &data, "Undecryptable");
     }
 
     fn joint(&mut self) {

@@ -36,8 +36,7 @@ impl Modulus {
         let mut m_inv = [0; LANES];
         let (mut m_digits, mut d_digits) = (Vec::new(), Vec::new());
         for (lane, m) in moduli.iter().enumerate() {
-            let mut padded = Zeroizing::new(m.to_vec());
-            padded.push(0);
+            let padded = limbs::widened(m, m.len() + 1);
             let d = limbs::one_minus_power(&padded, limbs::bit_length(m), n * DIGIT_BITS);
             let mut m_lane = Zeroizing::new(vec![0; n]);
             let mut d_lane = m_lane.clone();
@@ -155,8 +154,8 @@ impl Modulus {
         for i in 0..BLOCK {
             window[BLOCK] = t[i + BLOCK];
             let q_i = _mm512_madd52lo_epu64(_mm512_setzero_si512(), window[0], self.m_inv);
-            // The lowest digit becomes zero by the choice of q: no product is needed to know what it
-            // carries, the next multiple of 2^52, and so the next q waits for one product less.
+            // The lowest digit becomes zero by the choice of q: no product is needed to know what
+            // it carries, the next multiple of 2^52, and so the next q waits for one product less.
             let carry = _mm512_add_epi64(window[0], _mm512_set1_epi64(DIGIT_MASK));
             let carry = _mm512_srli_epi64::<{ DIGIT_BITS as u32 }>(carry);
             let next = _mm512_madd52hi_epu64(carry, q_i, m[0]);

@@ -6,6 +6,7 @@ use core::arch::x86_64::{
     __m512i, __mmask8, _mm512_cmpeq_epi64_mask, _mm512_mask_blend_epi64, _mm512_mask_mov_epi64,
     _mm512_permutex2var_epi64, _mm512_set1_epi64, _mm512_setzero_si512, _mm512_test_epi64_mask,
 };
+use zeroize::Zeroizing;
 
 fn indices(digits: &[u64]) -> __m512i {
     let mut x = [0; LANES];
@@ -18,12 +19,14 @@ fn indices(digits: &[u64]) -> __m512i {
 #[target_feature(enable = "avx512f,avx512ifma")]
 pub(super) fn select(table: &[Octet], digits: &[u64], out: &mut [Block]) {
     let index = indices(digits);
-    let masks: Vec<__mmask8> = (0..table.len())
+    // As good as the digits: wiped like them.
+    let masks: Zeroizing<Vec<__mmask8>> = (0..table.len())
         .map(|e| _mm512_cmpeq_epi64_mask(index, _mm512_set1_epi64(e as i64)))
-        .collect();
+        .collect::<Vec<_>>()
+        .into();
     for (b, out) in out.iter_mut().enumerate() {
         let mut found = [_mm512_setzero_si512(); BLOCK];
-        for (entry, mask) in table.iter().zip(&masks) {
+        for (entry, mask) in table.iter().zip(masks.iter()) {
             let entry = &entry.0[b];
             for i in 0..BLOCK {
                 found[i] = _mm512_mask_mov_epi64(found[i], *mask, entry[i]);

@@ -105,8 +105,8 @@ impl Kernel for Portable {
         let m = moduli[0];
         let bits = limbs::bit_length(m);
         let n = limbs::limbs_for(bits + SPARE_BITS);
-        let mut padded = Zeroizing::new(m.to_vec());
-        padded.resize(n, 0);
+        // Moduli of unlike lengths come padded, perhaps beyond n.
+        let padded = limbs::widened(&m[..m.len().min(n)], n);
         let one_minus_r = limbs::one_minus_power(&padded, bits, n * limbs::LIMB_BITS);
         Self { m_inv: negated_inverse(padded[0]), m: padded, one_minus_r }
     }
