@@ -93,6 +93,8 @@ mod plaintext;
 mod primes;
 mod proof;
 mod random;
+#[cfg(test)]
+mod ranges;
 mod unified;
 
 pub use arith::Backend;

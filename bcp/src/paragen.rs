@@ -40,7 +40,8 @@ impl<'a> ParaGen<'a> {
         Self { size, backend: Backend::detect(), progress: &|_| (), cancel: &NEVER }
     }
 
-    /// Calls `progress` now and then, from any thread.
+    /// Calls `progress` now and then, from any thread and from several at once. Whatever it does,
+    /// it holds up the thread it runs on and no other; but the search does not end before it.
     #[must_use]
     pub fn progress(self, progress: &'a (dyn Fn(Progress) + Sync)) -> Self {
         Self { progress, ..self }

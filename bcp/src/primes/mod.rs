@@ -4,8 +4,41 @@ pub(crate) mod search;
 mod sieve;
 
 use crate::arith::{Backend, limbs, probable};
+use crate::{Result, random};
 use num_bigint::BigUint;
+use rand::TryCryptoRng;
 use zeroize::Zeroizing;
+
+/// Rounds of the primality test with random bases: an adversary who chose the number passes with
+/// probability 4^-64.
+const PRIMALITY_ROUNDS: usize = 64;
+
+/// Miller's and Rabin's test with random bases. Constant time in x, but for the verdict.
+pub(crate) fn is_probable_prime(
+    x: &[u64],
+    backend: Backend,
+    rng: &mut impl TryCryptoRng,
+) -> Result<bool> {
+    let bits = limbs::bit_length(x);
+    if x[0] & 1 == 0 {
+        return Ok(false);
+    }
+    // Tiny x have no bases.
+    if bits <= 3 {
+        return Ok(matches!(x[0], 3 | 5 | 7));
+    }
+    // Bases uniform in [2, x - 3]: one more than something in [1, x - 3).
+    let mut bound = Zeroizing::new(x.to_vec());
+    limbs::sub_assign(&mut bound, &[3]);
+    let bases = (0..PRIMALITY_ROUNDS)
+        .map(|_| {
+            let mut base = random::below(rng, &bound)?;
+            limbs::add_assign(&mut base, &[1]);
+            Ok(base)
+        })
+        .collect::<Result<Vec<_>>>()?;
+    Ok(probable::strong_test(x, &bases, bits, backend))
+}
 
 /// |p - q| >= 2^(bits - 100) for primes of `bits` bits, as FIPS 186-5 asks: else Fermat's method, or
 /// a quicker one of its kind, factors N. For toy primes that is too little to ask; theirs differ by
