@@ -7,6 +7,10 @@ mod mpc;
 
 use clap::Parser;
 use figure::Figure;
+use serde::Serialize;
+use std::error::Error;
+use std::fmt;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 /// Measures the figures Dyad claims. Each line runs our code and its baseline in turns and takes
@@ -17,60 +21,112 @@ struct Args {
     /// Figures to measure, whole names (`bcp.encrypt`) or beginnings of names (`bcp`). See --list.
     #[arg(value_name = "NAME", required_unless_present = "list")]
     names: Vec<String>,
-    /// One JSON object per figure on standard output, and nothing else there.
+    /// One JSON object per figure on standard output, and nothing else there. With --list, one per
+    /// name.
     #[arg(long)]
     json: bool,
-    /// List what can be measured.
+    /// List what can be measured, or what of it the names mean.
     #[arg(long)]
     list: bool,
 }
 
 /// A named benchmark: some figures, one per set of parameters.
+#[derive(Serialize)]
 struct Bench {
+    #[serde(rename = "bench")]
     name: &'static str,
     about: &'static str,
+    #[serde(skip)]
     run: fn(Show<'_>) -> Done,
 }
 
+impl Bench {
+    fn to_json(&self) -> String {
+        serde_json::to_string(self).unwrap_or_else(|error| unreachable!("plain fields: {error}"))
+    }
+}
+
+impl fmt::Display for Bench {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:<24} {}", self.name, self.about)
+    }
+}
+
 /// Takes each figure as it is measured.
-type Show<'a> = &'a mut dyn FnMut(Figure);
+type Show<'a> = &'a mut dyn FnMut(Figure) -> Done;
 /// How a benchmark ends.
-type Done = Result<(), Box<dyn std::error::Error>>;
+type Done = Result<(), Box<dyn Error>>;
 
 fn main() -> ExitCode {
-    let args = Args::parse();
-    let benches: Vec<&Bench> = benches().collect();
-    if args.list {
-        for bench in &benches {
-            println!("{:<24} {}", bench.name, bench.about);
+    match run(&Args::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        // Whoever read this has seen enough.
+        Err(error) if is_closed_pipe(&*error) => ExitCode::SUCCESS,
+        Err(error) => {
+            say(&format!("dyad-bench: {error}"));
+            ExitCode::FAILURE
         }
-        return ExitCode::SUCCESS;
     }
-    let mut wanted = Vec::new();
-    for name in &args.names {
-        let meant = meant_by(name, &benches);
-        if meant.is_empty() {
-            eprintln!(
-                "dyad-bench: there is no figure `{name}`; `dyad-bench --list` shows them all"
-            );
-            return ExitCode::FAILURE;
+}
+
+fn run(args: &Args) -> Done {
+    let wanted = wanted(&args.names)?;
+    if args.list {
+        for bench in wanted {
+            print(&if args.json { bench.to_json() } else { bench.to_string() })?;
         }
-        wanted.extend(meant);
+        return Ok(());
     }
     if !args.json {
-        println!("{}", Figure::heading());
+        print(&Figure::heading())?;
     }
     for bench in wanted {
-        eprintln!("measuring {} ...", bench.name);
-        let mut show = |figure: Figure| {
-            println!("{}", if args.json { figure.to_json() } else { figure.to_string() });
-        };
-        if let Err(error) = (bench.run)(&mut show) {
-            eprintln!("dyad-bench: {} could not be measured: {error}", bench.name);
-            return ExitCode::FAILURE;
+        say(&format!("measuring {} ...", bench.name));
+        let mut show =
+            |figure: Figure| print(&if args.json { figure.to_json() } else { figure.to_string() });
+        // A figure that cannot be printed is not one that cannot be measured.
+        (bench.run)(&mut show).map_err(|error| match error.downcast::<io::Error>() {
+            Ok(error) => Box::<dyn Error>::from(*error),
+            Err(error) => format!("{} could not be measured: {error}", bench.name).into(),
+        })?;
+    }
+    Ok(())
+}
+
+/// A line on standard output, which may be closed or full.
+fn print(line: &str) -> Done {
+    Ok(writeln!(io::stdout(), "{line}")?)
+}
+
+/// A line for whoever watches. If nobody can read it, nothing is lost.
+fn say(line: &str) {
+    drop(writeln!(io::stderr(), "{line}"));
+}
+
+fn is_closed_pipe(error: &(dyn Error + 'static)) -> bool {
+    let error = error.downcast_ref::<io::Error>();
+    error.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
+
+/// What is meant by these names, each once; by none, all there are.
+fn wanted(names: &[String]) -> Result<Vec<&'static Bench>, String> {
+    let all: Vec<&Bench> = benches().collect();
+    if names.is_empty() {
+        return Ok(all);
+    }
+    let mut wanted: Vec<&Bench> = Vec::new();
+    for name in names {
+        let meant = meant_by(name, &all);
+        if meant.is_empty() {
+            return Err(format!("there is no figure `{name}`; `dyad-bench --list` shows them all"));
+        }
+        for bench in meant {
+            if wanted.iter().all(|known| known.name != bench.name) {
+                wanted.push(bench);
+            }
         }
     }
-    ExitCode::SUCCESS
+    Ok(wanted)
 }
 
 /// All there are.
@@ -91,6 +147,19 @@ fn meant_by<'a>(name: &str, benches: &[&'a Bench]) -> Vec<&'a Bench> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_figure_is_measured_once_however_often_it_is_meant() {
+        let names = |names: &[&str]| {
+            let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
+            wanted(&names).map(|meant| meant.iter().map(|bench| bench.name).collect::<Vec<_>>())
+        };
+        let twice = names(&["bcp.decrypt.master", "bcp.decrypt", "bcp.decrypt.user"]);
+        assert_eq!(twice, Ok(vec!["bcp.decrypt.master", "bcp.decrypt.user"]));
+        assert_eq!(names(&["bcp", "bcp.encrypt"]), names(&["bcp"]));
+        assert_eq!(names(&[]).map(|all| all.len()), Ok(benches().count()));
+        assert!(names(&["bcp", "nothing"]).is_err());
+    }
 
     #[test]
     fn a_name_means_itself_or_all_below_it() {
