@@ -202,7 +202,7 @@ impl PublicKey {
         self.scale_many_bounded(x, c, self.params().bits())
     }
 
-    /// c m for each pair with every c below 2^bits: the time depends on `bits`, which is public,
+    /// c m for each pair with every c below 2^bits, bits at most |N|: the time depends on `bits`, which is public,
     /// and on nothing else.
     pub fn scale_many_bounded(
         &self,
@@ -213,6 +213,10 @@ impl PublicKey {
         self.check_many(x)?;
         same_length(x.len(), c.len())?;
         check_plaintexts(self.params(), c)?;
+        if bits > self.params().bits() {
+            let limit = "the declared bits of a scalar are at most those of N";
+            return Err(Error::OutOfRange { index: 0, limit });
+        }
         let too_long = |c: &Plaintext| !limbs::fits(c.limbs(), bits);
         if let Some(index) = c.iter().position(too_long) {
             return Err(Error::OutOfRange {

@@ -61,9 +61,9 @@ impl<'a> ParaGen<'a> {
 
     /// Generates.
     pub fn run(self) -> Result<(PublicParams, MasterKey)> {
+        self.backend.check()?;
         let bits = self.size.bits();
-        if KeySize::from_bits(bits) != Some(self.size) || bits < MIN_BITS || !bits.is_multiple_of(2)
-        {
+        if !self.size.is_allowed() || bits < MIN_BITS || !bits.is_multiple_of(2) {
             return Err(Error::Params(ParamsFault::Size));
         }
         let watch = Watch { progress: self.progress, cancel: self.cancel };
