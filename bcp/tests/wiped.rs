@@ -220,13 +220,13 @@ fn packing_leaves_nothing_behind() {
         }
         // Refused half-way: what is ready by then goes as well.
         let narrow = SlotLayout::new(&params, 62, 80)?;
-        let mut some = vec![1 << 60; 20];
+        let mut some = vec![0x0123_4567_89ab_cdef; 20];
         some.push(i64::MAX);
         assert!(narrow.offset(&some).is_err());
         Ok((plaintexts, blinds))
     });
     let (plaintexts, blinds) = made.expect("all goes well");
-    let mut secrets = Secrets::default().and("refused", &big((1 << 60) + (1 << 61)));
+    let mut secrets = Secrets::default().and("refused", &big(0x0123_4567_89ab_cdef + (1 << 61)));
     for (value, blind) in values.iter().zip(&blinds) {
         let u = (*value as u64).wrapping_add(1 << 63);
         secrets = secrets

@@ -2,6 +2,7 @@
 
 mod bcp;
 mod figure;
+mod matmul;
 mod measure;
 mod mpc;
 
@@ -31,7 +32,7 @@ struct Args {
 }
 
 /// A named benchmark: some figures, one per set of parameters.
-#[derive(Serialize)]
+#[derive(Clone, Copy, Serialize)]
 struct Bench {
     #[serde(rename = "bench")]
     name: &'static str,
@@ -41,8 +42,8 @@ struct Bench {
 }
 
 impl Bench {
-    fn to_json(&self) -> String {
-        serde_json::to_string(self).unwrap_or_else(|error| unreachable!("plain fields: {error}"))
+    fn to_json(self) -> String {
+        serde_json::to_string(&self).unwrap_or_else(|error| unreachable!("plain fields: {error}"))
     }
 }
 
@@ -85,7 +86,7 @@ fn run(args: &Args) -> Done {
         let mut show =
             |figure: Figure| print(&if args.json { figure.to_json() } else { figure.to_string() });
         // A figure that cannot be printed is not one that cannot be measured.
-        (bench.run)(&mut show).map_err(|error| match error.downcast::<io::Error>() {
+        (bench.run)(&mut show).map_err(|error| match error.downcast::<Unprinted>() {
             Ok(error) => Box::<dyn Error>::from(*error),
             Err(error) => format!("{} could not be measured: {error}", bench.name).into(),
         })?;
@@ -93,9 +94,20 @@ fn run(args: &Args) -> Done {
     Ok(())
 }
 
-/// A line on standard output, which may be closed or full.
+/// A line that did not get to standard output, which may be closed or full.
+#[derive(Debug)]
+struct Unprinted(io::Error);
+
+impl fmt::Display for Unprinted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "standard output: {}", self.0)
+    }
+}
+
+impl Error for Unprinted {}
+
 fn print(line: &str) -> Done {
-    Ok(writeln!(io::stdout(), "{line}")?)
+    Ok(writeln!(io::stdout(), "{line}").map_err(Unprinted)?)
 }
 
 /// A line for whoever watches. If nobody can read it, nothing is lost.
@@ -104,8 +116,8 @@ fn say(line: &str) {
 }
 
 fn is_closed_pipe(error: &(dyn Error + 'static)) -> bool {
-    let error = error.downcast_ref::<io::Error>();
-    error.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+    let unprinted = error.downcast_ref::<Unprinted>();
+    unprinted.is_some_and(|error| error.0.kind() == io::ErrorKind::BrokenPipe)
 }
 
 /// What is meant by these names, each once; by none, all there are.
@@ -131,7 +143,7 @@ fn wanted(names: &[String]) -> Result<Vec<&'static Bench>, String> {
 
 /// All there are.
 fn benches() -> impl Iterator<Item = &'static Bench> {
-    [bcp::BENCHES, mpc::BENCHES].into_iter().flatten()
+    [bcp::BENCHES, matmul::BENCHES, mpc::BENCHES].into_iter().flatten()
 }
 
 /// The benchmark of this name, or else all whose names begin with it and a dot.

@@ -28,6 +28,9 @@ fn the_list_names_every_figure_once() {
         "bcp.decrypt.master",
         "bcp.partial",
         "bcp.paragen",
+        "mpc.matmul",
+        "mpc.matmul.backends",
+        "mpc.matmul.shapes",
     ] {
         assert!(names.contains(&name), "{name} is missing");
     }

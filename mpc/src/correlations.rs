@@ -10,6 +10,7 @@ mod stream;
 pub use file::{FileSink, FileSource};
 pub use stream::{LinkSink, LinkSource};
 
+use crate::contract::Contract;
 use crate::error::{Op, Result};
 use bytes::Bytes;
 
@@ -18,18 +19,24 @@ pub const AHEAD: u64 = 4;
 
 /// C1's source of what is dealt to it.
 pub trait Correlations: Send {
+    /// Makes sure that they are dealt for this attempt at this program.
+    fn greet(&mut self, contract: &Contract) -> Result<()>;
     /// C1 begins a step.
     fn step(&mut self, op: Op) -> Result<()>;
-    /// What was dealt for an operation: exactly so many words.
-    fn take(&mut self, op: Op, shape: u32, words: usize) -> Result<Bytes>;
+    /// What was dealt for an operation: exactly so many words, in pieces of [`PIECE`].
+    ///
+    /// [`PIECE`]: crate::wire::PIECE
+    fn take(&mut self, op: Op, shape: u32, words: usize) -> Result<Vec<Bytes>>;
 }
 
 /// Where the dealer puts what it deals to C1.
 pub trait Sink: Send {
+    /// Makes sure that C1 runs this attempt at this program.
+    fn greet(&mut self, contract: &Contract) -> Result<()>;
     /// The dealer is about to begin a step; waits until it may.
     fn step(&mut self, op: Op) -> Result<()>;
-    /// Takes what is dealt for an operation.
-    fn put(&mut self, op: Op, shape: u32, words: &[u64]) -> Result<()>;
+    /// Takes a frame of what is dealt for an operation.
+    fn put(&mut self, op: Op, frame: Bytes) -> Result<()>;
     /// Nothing more comes.
     fn finish(&mut self) -> Result<()>;
     /// Bytes taken so far, headers included.

@@ -5,7 +5,7 @@ use crate::bits::plan::{Plan, blocks};
 use crate::engine::{Audience, Engine, Outcome, Product, Task};
 use crate::error::{Op, Result};
 use crate::tensor::Meta;
-use crate::wire::{frame_bytes, pieces};
+use crate::wire::{frame_bytes, pieces, waits};
 use std::ops::{AddAssign, Sub};
 
 /// What a run costs.
@@ -81,9 +81,13 @@ impl Cost {
 
     /// One exchange of so many words each way.
     fn exchange(words: usize) -> Count {
-        let frames = pieces(words) as u64;
-        let bytes = frame_bytes(words) as u64;
-        Count { rounds: frames, messages: [frames; 2], bytes: [bytes; 2], ..Count::default() }
+        let (frames, bytes) = (pieces(words) as u64, frame_bytes(words) as u64);
+        Count {
+            rounds: waits(words) as u64,
+            messages: [frames; 2],
+            bytes: [bytes; 2],
+            ..Count::default()
+        }
     }
 }
 

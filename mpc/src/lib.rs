@@ -1,14 +1,26 @@
-//! Two-party computation on additive shares in Z_{2^64}.
+//! Two-party computation on additive shares in Z_{2^64}, with correlated randomness dealt by a third
+//! party, exact to the bit.
 //!
-//! What stands so far is what the engines will be made of: seeds and the streams drawn from them
-//! ([`prg`]), and the links over which the two clouds talk ([`link`]).
+//! A [`Program`](together::Program) is written once against a [`Session`]; the engine behind it
+//! decides what happens: [`Clear`], [`Party`], [`Dealer`], [`Cost`].
+//!
+//! - [`session`](Session): tensors with shape, scale and bound, and the operations on them
+//! - [`engine`]: what engines do for a session, and the engine in the clear
+//! - `party`: the engine of the two clouds; `dealer`: the engine of the key centre; `bits`: the
+//!   comparison that truncation, ReLU and the like are made of
+//! - [`correlations`]: what the dealer deals, over a link or in a file
+//! - [`matrix`]: products of matrices; [`prg`]: streams of random words; [`link`]: lines between
+//!   parties; [`wire`]: their frames
+//! - [`together`]: all three parties in one process
 
 mod bits;
+mod contract;
 pub mod correlations;
 mod cost;
 mod dealer;
 pub mod engine;
 mod error;
+pub mod functions;
 pub mod link;
 pub mod matrix;
 mod party;
@@ -18,9 +30,13 @@ pub mod tensor;
 pub mod together;
 pub mod wire;
 
+#[cfg(test)]
+mod tests;
+
+pub use contract::Contract;
 pub use cost::{Cost, Count};
 pub use dealer::Dealer;
 pub use engine::clear::{Clear, Opened};
 pub use error::{Error, Op, Result, Who};
-pub use party::{Contract, LIMIT, MaskedRows, Party};
+pub use party::{LIMIT, MaskedRows, Party};
 pub use session::{Bit, Masked, Of, Rounding, Session, Shared, Shift, Table};

@@ -21,7 +21,7 @@ use hkdf::Hkdf;
 use rayon::prelude::*;
 use sha2::Sha256;
 use std::fmt;
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 /// One of the two clouds in a computation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -84,6 +84,20 @@ impl Seed {
     #[must_use]
     pub fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(Zeroizing::new(bytes))
+    }
+
+    /// A seed whose masks of tensors are all this number.
+    #[cfg(test)]
+    pub(crate) fn choosing(mask: u64) -> Self {
+        let mut seed = [0xc5; 32];
+        seed[24..].copy_from_slice(&mask.to_be_bytes());
+        Self::from_bytes(seed)
+    }
+
+    #[cfg(test)]
+    fn chosen(&self) -> Option<u64> {
+        let (mark, mask) = self.0.split_last_chunk()?;
+        (mark == [0xc5; 24]).then_some(u64::from_be_bytes(*mask))
     }
 
     /// To send it.
@@ -149,6 +163,9 @@ impl Label {
 /// Draws the streams of one seed.
 pub struct Prg {
     cipher: Aes128,
+    /// Tests choose masks: random ones do not show what goes wrong once in 2^62.
+    #[cfg(test)]
+    chosen: Option<u64>,
 }
 
 /// Words in a stream: half of what the cipher's 32-bit counter of 16-byte blocks reaches.
@@ -160,7 +177,11 @@ impl Prg {
     pub fn new(seed: &Seed) -> Self {
         let mut key = Zeroizing::new([0; 16]);
         expand(seed.as_bytes(), &[b"dyad-mpc key v1"], &mut key[..]);
-        Self { cipher: Aes128::new((&*key).into()) }
+        Self {
+            cipher: Aes128::new((&*key).into()),
+            #[cfg(test)]
+            chosen: seed.chosen(),
+        }
     }
 
     /// The same words as [`words`](Self::words), drawn on all cores where there are many.
@@ -185,17 +206,18 @@ impl Prg {
         let mut cipher =
             Ctr32BE::from_core(ctr::CtrCore::inner_iv_init(self.cipher.clone(), (&block).into()));
         cipher.seek(8 * first);
-        // A buffer that stays in the cache: the cipher works on bytes.
-        let mut bytes = [0u8; 4096];
-        for chunk in out.chunks_mut(bytes.len() / 8) {
-            let bytes = &mut bytes[..8 * chunk.len()];
-            bytes.fill(0);
-            cipher.apply_keystream(bytes);
-            for (word, bytes) in chunk.iter_mut().zip(bytes.as_chunks::<8>().0) {
-                *word = u64::from_le_bytes(*bytes);
+        #[cfg(test)]
+        if let (Some(mask), Stream::Mask) = (self.chosen, label.stream) {
+            return out.fill(mask);
+        }
+        // The cipher adds its stream to what is there.
+        out.fill(0);
+        cipher.apply_keystream(bytemuck::cast_slice_mut(out));
+        if cfg!(target_endian = "big") {
+            for word in out {
+                *word = u64::from_le(*word);
             }
         }
-        bytes.zeroize();
     }
 }
 

@@ -143,6 +143,11 @@ impl<E: Engine> Session<E> {
         self.trace.clone().finalize().into()
     }
 
+    /// What a function built on sessions says of arguments it cannot take.
+    pub(crate) fn refusal(&self, name: &'static str, what: impl Into<String>) -> Error {
+        program(Op { step: self.step, number: self.number, name }, what)
+    }
+
     /// Numbers an operation and takes note of it.
     fn op(&mut self, name: &'static str, metas: &[Meta], public: &[u64]) -> Result<Op> {
         let op = Op { step: self.step, number: self.number, name };
@@ -254,6 +259,12 @@ impl<E: Engine> Session<E> {
         Ok(Of { meta: Meta { scale: x.meta.scale + by, ..x.meta }, data: x.data.clone() })
     }
 
+    /// The same entries, read at another scale: the numbers are multiplied by a power of two, free.
+    pub fn read_at(&mut self, x: &Shared<E>, scale: u8) -> Result<Shared<E>> {
+        self.op("read", &[x.meta], &[scale.into()])?;
+        Ok(Of { meta: Meta { scale, ..x.meta }, data: x.data.clone() })
+    }
+
     /// Each entry times its own public number (an integer).
     pub fn weigh(&mut self, x: &Shared<E>, factors: &[i64]) -> Result<Shared<E>> {
         let words: Vec<u64> = factors.iter().map(|k| *k as u64).collect();
@@ -352,7 +363,7 @@ impl<E: Engine> Session<E> {
 
     /// One tensor masked.
     pub fn mask_one(&mut self, x: &Shared<E>) -> Result<Masked<E>> {
-        only(self.mask(&[x])?)
+        Ok(only(self.mask(&[x])?))
     }
 
     /// The tensor behind its mask: free.
@@ -405,12 +416,12 @@ impl<E: Engine> Session<E> {
     pub fn truncate(&mut self, xs: &[(&Shared<E>, Shift)]) -> Result<Vec<Shared<E>>> {
         let acts: Vec<_> =
             xs.iter().map(|(x, shift)| (Act::Truncate(shift.bits), *x, *shift, None)).collect();
-        self.act("truncate", &acts)?.into_iter().map(|(value, _)| some(value)).collect()
+        Ok(self.act("truncate", &acts)?.into_iter().map(|(value, _)| some(value)).collect())
     }
 
     /// One tensor truncated.
     pub fn truncate_one(&mut self, x: &Shared<E>, shift: Shift) -> Result<Shared<E>> {
-        only(self.truncate(&[(x, shift)])?)
+        Ok(only(self.truncate(&[(x, shift)])?))
     }
 
     /// The bits x >= 0.
@@ -425,34 +436,34 @@ impl<E: Engine> Session<E> {
 
     fn test(&mut self, name: &'static str, act: Act, xs: &[&Shared<E>]) -> Result<Vec<Bit<E>>> {
         let acts: Vec<_> = xs.iter().map(|x| (act, *x, Shift::floor(0), None)).collect();
-        self.act(name, &acts)?.into_iter().map(|(_, bit)| some(bit)).collect()
+        Ok(self.act(name, &acts)?.into_iter().map(|(_, bit)| some(bit)).collect())
     }
 
     /// The bits x >= t for a public t, given as a ring element of x's scale.
     pub fn at_least(&mut self, x: &Shared<E>, t: i64) -> Result<Bit<E>> {
         let threshold = self.constant(Meta { bound: bits(t) + 1, ..x.meta }, t)?;
         let difference = self.sub(x, &threshold)?;
-        only(self.not_negative(&[&difference])?)
+        Ok(only(self.not_negative(&[&difference])?))
     }
 
     /// The bits x = t for a public t, given as a ring element of x's scale.
     pub fn equals(&mut self, x: &Shared<E>, t: i64) -> Result<Bit<E>> {
         let value = self.constant(Meta { bound: bits(t) + 1, ..x.meta }, t)?;
         let difference = self.sub(x, &value)?;
-        only(self.is_zero(&[&difference])?)
+        Ok(only(self.is_zero(&[&difference])?))
     }
 
     /// Where b is set x >> s, else 0.
     pub fn gate(&mut self, xs: &[(&Bit<E>, &Shared<E>, Shift)]) -> Result<Vec<Shared<E>>> {
         let acts: Vec<_> =
             xs.iter().map(|(b, x, shift)| (Act::Gate(shift.bits), *x, *shift, Some(*b))).collect();
-        self.act("gate", &acts)?.into_iter().map(|(value, _)| some(value)).collect()
+        Ok(self.act("gate", &acts)?.into_iter().map(|(value, _)| some(value)).collect())
     }
 
     /// Where b is set x, else y: y + b (x - y).
     pub fn select(&mut self, b: &Bit<E>, x: &Shared<E>, y: &Shared<E>) -> Result<Shared<E>> {
         let difference = self.sub(x, y)?;
-        let kept = only(self.gate(&[(b, &difference, Shift::floor(0))])?)?;
+        let kept = only(self.gate(&[(b, &difference, Shift::floor(0))])?);
         let mut chosen = self.add(y, &kept)?;
         chosen.meta.bound = x.meta.bound.max(y.meta.bound);
         Ok(chosen)
@@ -463,7 +474,7 @@ impl<E: Engine> Session<E> {
         let acts: Vec<_> =
             xs.iter().map(|(x, shift)| (Act::Relu(shift.bits), *x, *shift, None)).collect();
         let outcomes = self.act("relu", &acts)?;
-        outcomes.into_iter().map(|(value, bit)| Ok((some(value)?, some(bit)?))).collect()
+        Ok(outcomes.into_iter().map(|(value, bit)| (some(value), some(bit))).collect())
     }
 
     /// The bits as numbers 0 and 1 at scale 0: free.
@@ -481,7 +492,8 @@ impl<E: Engine> Session<E> {
     /// Masks a table once; its rows are products' factors as often as one likes.
     pub fn prepare(&mut self, x: Shared<E>) -> Result<Table<E>> {
         let op = self.op("prepare", &[x.meta], &[])?;
-        Ok(Of { meta: x.meta, data: self.engine.prepare(op, &x.data, x.meta)? })
+        let Of { meta, data } = x;
+        Ok(Of { meta, data: self.engine.prepare(op, &data, meta)? })
     }
 
     /// Rows of a table: no message.
@@ -507,10 +519,10 @@ impl<E: Engine> Session<E> {
 
     /// Opens one tensor to both clouds.
     pub fn open_one(&mut self, x: &Shared<E>) -> Result<E::Opened> {
-        only(self.open(&[x], Audience::All)?)
+        Ok(only(self.open(&[x], Audience::All)?))
     }
 
-    /// Adds the rounding constants, checks what can be checked, and lets the engine act.
+    /// Checks what can be checked and lets the engine act.
     #[expect(clippy::type_complexity, reason = "what an act takes, in one place")]
     fn act(
         &mut self,
@@ -526,15 +538,13 @@ impl<E: Engine> Session<E> {
         for (act, x, shift, bit) in acts {
             check_act(op, *act, x.meta, *shift, bit.map(|b| b.meta))?;
         }
-        let rounded: Vec<Option<E::Shared>> =
-            acts.iter().map(|(_, x, shift, _)| self.rounded(x, *shift)).collect();
         let tasks: Vec<Task<'_, E>> = acts
             .iter()
-            .zip(&rounded)
-            .map(|((act, x, _, bit), rounded)| Task {
+            .map(|(act, x, shift, bit)| Task {
                 act: *act,
-                z: rounded.as_ref().unwrap_or(&x.data),
+                z: &x.data,
                 meta: x.meta,
+                add: shift.constant(),
                 bit: bit.map(|b| &b.data),
             })
             .collect();
@@ -550,15 +560,6 @@ impl<E: Engine> Session<E> {
                 )
             })
             .collect())
-    }
-
-    /// With the rounding constant added, if there is one.
-    fn rounded(&mut self, x: &Shared<E>, shift: Shift) -> Option<E::Shared> {
-        let constant = shift.constant();
-        (constant != 0).then(|| {
-            let constant = self.engine.public(vec![constant; x.meta.shape.len()]);
-            Tensor::linear(&[(1, &x.data), (1, &constant)])
-        })
     }
 }
 
@@ -602,10 +603,10 @@ const fn bits(k: i64) -> u8 {
     (u64::BITS - k.saturating_sub(1).leading_zeros()) as u8
 }
 
-fn only<T>(mut all: Vec<T>) -> Result<T> {
-    Ok(all.pop().unwrap_or_else(|| unreachable!("an engine answers for each tensor")))
+fn only<T>(mut all: Vec<T>) -> T {
+    all.pop().unwrap_or_else(|| unreachable!("an engine answers for each tensor"))
 }
 
-fn some<T>(value: Option<T>) -> Result<T> {
-    Ok(value.unwrap_or_else(|| unreachable!("an engine gives what the act promises")))
+fn some<T>(value: Option<T>) -> T {
+    value.unwrap_or_else(|| unreachable!("an engine gives what the act promises"))
 }

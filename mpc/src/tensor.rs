@@ -144,14 +144,19 @@ pub enum Axis {
 /// What an engine keeps of a tensor. The shapes come from [`Meta`] and have been checked.
 pub trait Tensor: Clone + Send {
     /// Sum of k_i x_i in the ring; at least one term, all of one length.
+    #[must_use]
     fn linear(terms: &[(u64, &Self)]) -> Self;
     /// Each entry by its own factor.
+    #[must_use]
     fn weigh(&self, factors: &[u64]) -> Self;
     /// Entries moved about.
+    #[must_use]
     fn view(&self, of: Shape, view: &View<'_>) -> Self;
     /// Sum along an axis.
+    #[must_use]
     fn sum(&self, of: Shape, axis: Axis) -> Self;
     /// One after the other along an axis.
+    #[must_use]
     fn join(parts: &[(&Self, Shape)], axis: Axis) -> Self;
 }
 

@@ -1,7 +1,7 @@
 //! Both clouds and the dealer in one process, each on its own thread: for tests, benchmarks and
 //! trying things out. Whoever runs this sees everything.
 
-use crate::correlations::{AHEAD, Correlations, LinkSink, LinkSource, Sink};
+use crate::correlations::{AHEAD, LinkSink, LinkSource};
 use crate::engine::Engine;
 use crate::link::shaped::{Shape as Line, Shaped};
 use crate::link::tcp::TcpLink;
@@ -137,67 +137,131 @@ fn fill_random(out: &mut [u8]) {
 #[must_use]
 pub fn attempt(job: [u8; 32]) -> (Attempt, [u8; 32]) {
     let (mut nonces, mut secret) = ([[0; 16]; 2], [0; 32]);
-    nonces.iter_mut().for_each(|nonce| fill_random(nonce));
+    for nonce in &mut nonces {
+        fill_random(nonce);
+    }
     fill_random(&mut secret);
     (Attempt { job, nonces }, secret)
 }
 
 /// Runs both clouds and the dealer.
 pub fn shared<P: Program>(program: &P, inputs: &[Input], lines: Lines) -> Result<Finished> {
-    let (_, trace) = cost(program)?;
-    let (attempt, secret) = attempt([0x5a; 32]);
-    let seeds = [Side::Zero, Side::One].map(|side| Seed::derive(&secret, &attempt, side));
     let no_link = |source| Error::Link {
         who: crate::Who { name: "set-up", job: [0; 4] },
         op: crate::Op { step: 0, number: 0, name: "connect" },
         peer: "the other end",
         source,
     };
-    let (zero, one) = lines.pair().map_err(no_link)?;
-    let (dealing, dealt) = lines.pair().map_err(no_link)?;
-    let mut parties = [
-        Party::zero(&seeds[0], &attempt, zero),
-        Party::one(
-            &seeds[1],
-            &attempt,
-            one,
-            Box::new(LinkSource::new(dealt, &attempt.job, AHEAD, LIMIT)) as Box<dyn Correlations>,
-        ),
-    ];
-    for input in inputs {
-        for (party, share) in parties.iter_mut().zip(split(&input.words)) {
-            party.give(&input.name, input.meta, share);
-        }
-    }
-    let contract = Contract { attempt, program: trace };
-    let sink: Box<dyn Sink> = Box::new(LinkSink::new(dealing, &attempt.job, LIMIT));
-    let dealer = Dealer::new([&seeds[0], &seeds[1]], sink);
-    let [zero, one] = parties;
+    let (attempt, secret) = attempt([0x5a; 32]);
+    let setup = Setup {
+        attempt,
+        secret,
+        shares: shares(inputs),
+        clouds: lines.pair().map_err(no_link)?,
+        dealing: lines.pair().map_err(no_link)?,
+        limit: crate::LIMIT,
+    };
+    let (_, trace) = cost(program)?;
     let start = Instant::now();
-    let (zero, one, dealt) = thread::scope(|scope| {
-        let dealer = scope.spawn(|| {
-            let mut session = Session::new(dealer);
-            program.run(&mut session)?;
-            session.into_engine().finish()
-        });
-        let zero = scope.spawn(|| cloud(program, zero, &contract));
-        let one = cloud(program, one, &contract);
-        (join(zero), one, join(dealer))
-    });
+    let Outcomes { clouds: [zero, one], dealer } = run(program, trace, setup);
     let seconds = start.elapsed().as_secs_f64();
-    // The clouds' errors say more than the dealer's, which is then merely left alone.
-    let ((opened_0, traffic_0), (opened_1, traffic_1)) = (zero?, one?);
+    // Whoever failed by itself says more than those it left alone.
+    let left_alone = |error: &Error| matches!(error, Error::Link { .. });
+    let (zero, one) = match (zero, one) {
+        (Err(zero), Err(one)) => return Err(if left_alone(&zero) { one } else { zero }),
+        (zero, one) => (zero?, one?),
+    };
+    let ((opened_0, traffic_0), (opened_1, traffic_1)) = (zero, one);
     Ok(Finished {
         opened: [opened_0, opened_1],
         traffic: [traffic_0, traffic_1],
-        dealt: dealt?,
+        dealt: dealer?,
         trace,
         seconds,
     })
 }
 
-/// How long each waits for another.
-const LIMIT: Duration = crate::LIMIT;
+/// Inputs as each cloud has them.
+#[must_use]
+pub fn shares(inputs: &[Input]) -> [Vec<Input>; 2] {
+    let mut both = [vec![], vec![]];
+    for Input { name, meta, words } in inputs {
+        for (shares, share) in both.iter_mut().zip(split(words)) {
+            shares.push(Input::new(name, *meta, share));
+        }
+    }
+    both
+}
+
+/// All that a run needs beside its program.
+pub struct Setup {
+    /// Its attempt.
+    pub attempt: Attempt,
+    /// The dealer's secret for the job.
+    pub secret: [u8; 32],
+    /// Each cloud's share of the inputs.
+    pub shares: [Vec<Input>; 2],
+    /// The line between the clouds: C0's end, C1's end.
+    pub clouds: Ends,
+    /// The line from the dealer to C1: the dealer's end, C1's end.
+    pub dealing: Ends,
+    /// How long each waits for another.
+    pub limit: Duration,
+}
+
+/// How a run ended for each.
+pub struct Outcomes {
+    /// What each cloud opened, and what its link counted.
+    pub clouds: [Result<(Vec<Opened>, Traffic)>; 2],
+    /// Bytes the dealer sent.
+    pub dealer: Result<u64>,
+}
+
+/// Runs both clouds and the dealer, each on its own thread, over given lines. `trace` is what the
+/// clouds take for the program's name: [`cost`] knows it.
+pub fn run<P: Program>(program: &P, trace: [u8; 32], setup: Setup) -> Outcomes {
+    let Setup { attempt, secret, shares, clouds: (zero, one), dealing: (dealing, dealt), limit } =
+        setup;
+    let seeds = [Side::Zero, Side::One].map(|side| Seed::derive(&secret, &attempt, side));
+    let source = LinkSource::new(dealt, &attempt.job, AHEAD, limit);
+    let mut parties = [
+        Party::zero(&seeds[0], &attempt, zero).waiting(limit),
+        Party::one(&seeds[1], &attempt, one, Box::new(source)).waiting(limit),
+    ];
+    for (party, inputs) in parties.iter_mut().zip(shares) {
+        for Input { name, meta, words } in inputs {
+            party.give(&name, meta, words);
+        }
+    }
+    let contract = Contract { attempt, program: trace };
+    let sink = Box::new(LinkSink::new(dealing, &attempt.job, limit));
+    let dealer = Dealer::new([&seeds[0], &seeds[1]], sink);
+    let [zero, one] = parties;
+    thread::scope(|scope| {
+        let dealer = scope.spawn(|| {
+            on_its_cores(|| {
+                let mut dealer = dealer;
+                dealer.greet(&contract)?;
+                let mut session = Session::new(dealer);
+                program.run(&mut session)?;
+                session.into_engine().finish()
+            })
+        });
+        let zero = scope.spawn(|| on_its_cores(|| cloud(program, zero, &contract)));
+        let one = scope.spawn(|| on_its_cores(|| cloud(program, one, &contract)));
+        Outcomes { clouds: [join(zero), join(one)], dealer: join(dealer) }
+    })
+}
+
+/// Does one's work on threads of one's own: half the cores each, so that the two clouds, which work
+/// at the same time, do not wait for each other's.
+fn on_its_cores<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    let threads = (rayon::current_num_threads() / 2).max(1);
+    match rayon::ThreadPoolBuilder::new().num_threads(threads).build() {
+        Ok(pool) => pool.install(work),
+        Err(_) => work(),
+    }
+}
 
 fn cloud<P: Program>(
     program: &P,

@@ -18,13 +18,23 @@ use std::fmt;
 /// Version of frames and protocols. Two ends of different versions do not talk.
 pub const VERSION: u16 = 1;
 
-/// Words in a frame at most; more go in pieces. 32 MiB.
-pub const PIECE: usize = 1 << 22;
+/// Words in a frame at most; more go in pieces. 1 MiB: large enough for the line, small enough for
+/// the caches and the allocator.
+pub const PIECE: usize = 1 << 17;
+
+/// Pieces a party sends before it takes the first of the other's: fewer than a link holds.
+pub const WINDOW: usize = 16;
 
 /// Frames for so many words: at least one.
 #[must_use]
 pub const fn pieces(words: usize) -> usize {
     if words == 0 { 1 } else { words.div_ceil(PIECE) }
+}
+
+/// Times a party waits for the other in an exchange of so many words: once, unless they are many.
+#[must_use]
+pub const fn waits(words: usize) -> usize {
+    1 + pieces(words).saturating_sub(WINDOW)
 }
 
 /// Bytes of the frames of so many words.
@@ -87,7 +97,14 @@ impl Header {
 
     /// A frame of these words.
     pub(crate) fn frame(&self, words: &[u64]) -> Bytes {
-        let mut frame = BytesMut::with_capacity(HEADER + 8 * words.len());
+        let mut frame = self.begin();
+        put_words(&mut frame, words);
+        frame.freeze()
+    }
+
+    /// A frame whose words are still to come.
+    pub(crate) fn begin(&self) -> BytesMut {
+        let mut frame = BytesMut::with_capacity(HEADER + 8 * self.words as usize);
         frame.put_slice(&MAGIC);
         frame.put_u16(self.version);
         frame.put_u8(self.kind);
@@ -97,11 +114,7 @@ impl Header {
         frame.put_u32(self.shape);
         frame.put_u32(self.piece);
         frame.put_u32(self.words);
-        frame.resize(HEADER + 8 * words.len(), 0);
-        for (bytes, word) in frame[HEADER..].as_chunks_mut::<8>().0.iter_mut().zip(words) {
-            *bytes = word.to_le_bytes();
-        }
-        frame.freeze()
+        frame
     }
 
     /// Of a frame, if it has one.
@@ -158,6 +171,17 @@ impl fmt::Display for Header {
     }
 }
 
+/// Appends words.
+pub(crate) fn put_words(frame: &mut BytesMut, words: &[u64]) {
+    if cfg!(target_endian = "little") {
+        frame.extend_from_slice(bytemuck::cast_slice(words));
+    } else {
+        for word in words {
+            frame.put_u64_le(*word);
+        }
+    }
+}
+
 /// The words of a payload, `first` and on.
 pub(crate) fn words(payload: &[u8], first: usize, out: &mut [u64]) {
     let from = payload[8 * first..].as_chunks::<8>().0;
@@ -166,9 +190,22 @@ pub(crate) fn words(payload: &[u8], first: usize, out: &mut [u64]) {
     }
 }
 
+/// How many words a piece has, out of so many in all.
+pub(crate) const fn piece_words(words: usize, piece: usize) -> usize {
+    let rest = words - piece * PIECE;
+    if rest < PIECE { rest } else { PIECE }
+}
+
+/// Appends all words of a payload.
+pub(crate) fn append(payload: &[u8], out: &mut Vec<u64>) {
+    out.extend(payload.as_chunks::<8>().0.iter().map(|bytes| u64::from_le_bytes(*bytes)));
+}
+
 /// All words of a payload.
 pub(crate) fn all_words(payload: &[u8]) -> Vec<u64> {
-    payload.as_chunks::<8>().0.iter().map(|bytes| u64::from_le_bytes(*bytes)).collect()
+    let mut words = Vec::new();
+    append(payload, &mut words);
+    words
 }
 
 /// A few bytes that stand for an operation on tensors of these shapes.

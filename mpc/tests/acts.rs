@@ -49,7 +49,9 @@ fn words(n: usize) -> Vec<u64> {
             3 => (1 << 61) - 1,
             4 => (1u64 << 61).wrapping_neg() + 1,
             _ => {
-                state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+                state = state
+                    .wrapping_mul(6_364_136_223_846_793_005)
+                    .wrapping_add(1_442_695_040_888_963_407);
                 let shift = 3 + (state >> 58) as u32;
                 ((state as i64) >> shift.min(63)) as u64
             }

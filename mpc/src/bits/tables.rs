@@ -38,12 +38,12 @@ pub(crate) fn look_up<const W: usize>(
         let (mut eq, mut lt) = (Plane::ZERO, Plane::ZERO);
         // [d < j]
         let mut below = hot[0];
-        for j in 1..=digit.planes() {
+        for hot in &hot[1..=digit.planes()] {
             let t = tables.next().unwrap_or(Plane::ZERO);
             rest ^= t;
-            eq ^= hot[j] & t;
+            eq ^= *hot & t;
             lt ^= below & t;
-            below ^= hot[j];
+            below ^= *hot;
         }
         out[0] = eq ^ (hot[0] & rest);
         out[1] = lt;

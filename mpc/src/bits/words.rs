@@ -155,13 +155,13 @@ impl Block<'_> {
                     Bits::None => {}
                     Bits::Own(bits) => {
                         let beta = self.word(6);
-                        for e in 0..self.hat.len() {
-                            each(e, bit(bits, e), beta[e]);
+                        for (e, beta) in beta.iter().enumerate() {
+                            each(e, bit(bits, e), *beta);
                         }
                     }
                     Bits::Given(b, beta) => {
-                        for e in 0..self.hat.len() {
-                            each(e, b[e], beta[e]);
+                        for (e, (b, beta)) in b.iter().zip(beta).enumerate() {
+                            each(e, *b, *beta);
                         }
                     }
                 }

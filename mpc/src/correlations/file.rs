@@ -1,7 +1,7 @@
 //! Correlations in a file: an offline phase before the online one.
 //!
 //! ```text
-//! "dyad correlations" (17)  version (1)  used (1)  complete (1)  job (32)  nonces (32)
+//! "dyad correlations" (17)  version (1)  used (1)  complete (1)  job (32)  nonces (32)  program (32)
 //! then frames, each with its length before it (4, little-endian)
 //! ```
 //!
@@ -11,11 +11,11 @@
 //! forbids it.
 
 use super::{Correlations, Sink};
+use crate::contract::Contract;
 use crate::error::{Error, Op, Result};
 use crate::link::MAX_FRAME;
-use crate::prg::Attempt;
-use crate::wire::{Header, Kind, PIECE, VERSION, pieces};
-use bytes::{Bytes, BytesMut};
+use crate::wire::{Header, Kind, VERSION, piece_words, pieces};
+use bytes::Bytes;
 use std::fs::{File, OpenOptions};
 use std::io::{BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -23,7 +23,8 @@ use std::path::{Path, PathBuf};
 const NAME: &[u8; 17] = b"dyad correlations";
 const USED_AT: u64 = NAME.len() as u64 + 1;
 const COMPLETE_AT: u64 = USED_AT + 1;
-const HEAD: usize = NAME.len() + 3 + 32 + 32;
+const HEAD: usize = NAME.len() + 3 + 32 + 32 + 32;
+const PROGRAM_AT: usize = HEAD - 32;
 
 /// Writes a file.
 pub struct FileSink {
@@ -32,47 +33,46 @@ pub struct FileSink {
     bytes: u64,
 }
 
-fn head(attempt: &Attempt) -> Vec<u8> {
+fn head(Contract { attempt, program }: &Contract) -> Vec<u8> {
     let [nonce_0, nonce_1] = &attempt.nonces;
     let flags = [VERSION as u8, 0, 0];
-    [&NAME[..], &flags, &attempt.job, nonce_0, nonce_1].concat()
+    [&NAME[..], &flags, &attempt.job, nonce_0, nonce_1, program].concat()
 }
 
-fn wrong(path: &Path, what: impl ToString) -> Error {
-    Error::Correlations { path: path.display().to_string(), what: what.to_string() }
+fn wrong(path: &Path, what: impl Into<String>) -> Error {
+    Error::Correlations { path: path.display().to_string(), what: what.into() }
 }
 
 impl FileSink {
     /// A new file, readable by its owner alone; refuses to write over another.
-    pub fn create(path: &Path, attempt: &Attempt) -> Result<Self> {
+    pub fn create(path: &Path, contract: &Contract) -> Result<Self> {
         let mut options = OpenOptions::new();
         options.write(true).create_new(true);
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let file = options.open(path).map_err(|error| wrong(path, error))?;
+        let file = options.open(path).map_err(|error| wrong(path, error.to_string()))?;
         let mut file = BufWriter::with_capacity(1 << 20, file);
-        file.write_all(&head(attempt)).map_err(|error| wrong(path, error))?;
+        file.write_all(&head(contract)).map_err(|error| wrong(path, error.to_string()))?;
         Ok(Self { path: path.to_owned(), file, bytes: 0 })
     }
 }
 
 impl Sink for FileSink {
+    /// The file's head says it all.
+    fn greet(&mut self, _: &Contract) -> Result<()> {
+        Ok(())
+    }
+
     fn step(&mut self, _: Op) -> Result<()> {
         Ok(())
     }
 
-    fn put(&mut self, op: Op, shape: u32, words: &[u64]) -> Result<()> {
-        let header = Header::new(Kind::Dealt, op, shape, 0);
-        for piece in 0..pieces(words.len()) {
-            let part = &words[piece * PIECE..words.len().min((piece + 1) * PIECE)];
-            let frame = header.piece(piece, part.len()).frame(part);
-            self.bytes += frame.len() as u64;
-            self.file
-                .write_all(&(frame.len() as u32).to_le_bytes())
-                .and_then(|()| self.file.write_all(&frame))
-                .map_err(|error| wrong(&self.path, error))?;
-        }
-        Ok(())
+    fn put(&mut self, _: Op, frame: Bytes) -> Result<()> {
+        self.bytes += frame.len() as u64;
+        self.file
+            .write_all(&(frame.len() as u32).to_le_bytes())
+            .and_then(|()| self.file.write_all(&frame))
+            .map_err(|error| wrong(&self.path, error.to_string()))
     }
 
     /// Marks the file complete, durably.
@@ -86,7 +86,7 @@ impl Sink for FileSink {
             file.write_all(&[1])?;
             file.sync_all()
         };
-        mark(&mut self.file).map_err(|error| wrong(path, error))
+        mark(&mut self.file).map_err(|error| wrong(path, error.to_string()))
     }
 
     fn bytes(&self) -> u64 {
@@ -103,14 +103,14 @@ pub struct FileSource {
 
 impl FileSource {
     /// Opens the file of this attempt and marks it used, durably, before anything is read.
-    pub fn open(path: &Path, attempt: &Attempt) -> Result<Self> {
-        let failed = |error: std::io::Error| wrong(path, error);
+    pub fn open(path: &Path, contract: &Contract) -> Result<Self> {
+        let failed = |error: std::io::Error| wrong(path, error.to_string());
         let mut file = OpenOptions::new().read(true).write(true).open(path).map_err(failed)?;
         // One reader at a time: between reading the mark and setting it nobody else may.
         file.try_lock().map_err(|_| wrong(path, "it is being read by somebody else"))?;
         let mut found = [0; HEAD];
         file.read_exact(&mut found).map_err(|_| wrong(path, "it is too short to be one"))?;
-        let expected = head(attempt);
+        let expected = head(contract);
         let (used, complete) = (found[USED_AT as usize], found[COMPLETE_AT as usize]);
         if found[..NAME.len()] != expected[..NAME.len()] {
             return Err(wrong(path, "it is no such file"));
@@ -119,7 +119,10 @@ impl FileSource {
             let theirs = found[NAME.len()];
             return Err(wrong(path, format!("it has version {theirs}, this is version {VERSION}")));
         }
-        if found[NAME.len() + 3..] != expected[NAME.len() + 3..] {
+        if found[PROGRAM_AT..] != expected[PROGRAM_AT..] {
+            return Err(wrong(path, "it was dealt for another program: deal it with this release"));
+        }
+        if found[NAME.len() + 3..PROGRAM_AT] != expected[NAME.len() + 3..PROGRAM_AT] {
             return Err(wrong(path, "it was dealt for another job or another attempt"));
         }
         if used != 0 {
@@ -138,12 +141,17 @@ impl FileSource {
 }
 
 impl Correlations for FileSource {
+    /// It was compared before the file was marked.
+    fn greet(&mut self, _: &Contract) -> Result<()> {
+        Ok(())
+    }
+
     fn step(&mut self, _: Op) -> Result<()> {
         Ok(())
     }
 
-    fn take(&mut self, op: Op, shape: u32, words: usize) -> Result<Bytes> {
-        let mut all = BytesMut::with_capacity(8 * words);
+    fn take(&mut self, op: Op, shape: u32, words: usize) -> Result<Vec<Bytes>> {
+        let mut all = Vec::with_capacity(pieces(words));
         for piece in 0..pieces(words) {
             let mut length = [0; 4];
             self.file
@@ -158,13 +166,13 @@ impl Correlations for FileSource {
             if !read.is_ok_and(|read| read == length) {
                 return Err(wrong(&self.path, format!("it ends within {op}")));
             }
-            let len = (words - piece * PIECE).min(PIECE);
+            let len = piece_words(words, piece);
             let expected = Header::new(Kind::Dealt, op, shape, 0).piece(piece, len);
             let payload = expected.open(&frame.into()).map_err(|got| {
                 wrong(&self.path, format!("it has {got} where {op} needs {expected}"))
             })?;
-            all.extend_from_slice(&payload);
+            all.push(payload);
         }
-        Ok(all.freeze())
+        Ok(all)
     }
 }

@@ -1,10 +1,12 @@
 //! Correlations over a link between the dealer and C1.
 
 use super::{Correlations, Sink};
+use crate::contract::{Contract, Role};
 use crate::error::{Error, Op, Result, Who};
 use crate::link::{Link, LinkError};
-use crate::wire::{self, HEADER, Header, Kind, PIECE, pieces};
-use bytes::{Bytes, BytesMut};
+use crate::prg::Party;
+use crate::wire::{self, HEADER, Header, Kind, piece_words, pieces};
+use bytes::Bytes;
 use std::time::{Duration, Instant};
 
 /// C1's end.
@@ -28,33 +30,36 @@ impl LinkSource {
 }
 
 impl Correlations for LinkSource {
+    fn greet(&mut self, contract: &Contract) -> Result<()> {
+        let (mine, theirs) = (Role::Cloud(Party::One), Role::Dealer);
+        contract.greet(&mut self.link, &self.who, mine, theirs, self.limit)
+    }
+
     fn step(&mut self, op: Op) -> Result<()> {
         let upto = op.step.saturating_add(self.ahead);
         let credit = Header::new(Kind::Credit, op, 0, 0).piece(0, 1).frame(&[upto]);
-        self.link.send(credit).map_err(|source| self.failed(op, source))
+        // A dealer that has dealt all is gone and needs no credit; one that died is noticed when
+        // what it owes does not come.
+        drop(self.link.send(credit));
+        Ok(())
     }
 
-    fn take(&mut self, op: Op, shape: u32, words: usize) -> Result<Bytes> {
-        let count = pieces(words);
-        let mut all = BytesMut::with_capacity(if count > 1 { 8 * words } else { 0 });
-        for piece in 0..count {
+    fn take(&mut self, op: Op, shape: u32, words: usize) -> Result<Vec<Bytes>> {
+        let header = Header::new(Kind::Dealt, op, shape, 0);
+        let mut one = |piece| {
             let by = Instant::now() + self.limit;
-            let frame = self.link.recv(by).map_err(|source| self.failed(op, source))?;
-            let len = (words - piece * PIECE).min(PIECE);
-            let expected = Header::new(Kind::Dealt, op, shape, 0).piece(piece, len);
-            let payload = expected.open(&frame).map_err(|got| Error::Frame {
+            let frame = self.link.recv(by);
+            let frame = frame.map_err(|source| self.failed(op, source))?;
+            let expected = header.piece(piece, piece_words(words, piece));
+            expected.open(&frame).map_err(|got| Error::Frame {
                 who: self.who.clone(),
                 op,
                 peer: "the dealer",
                 got: got.into(),
                 expected: expected.to_string().into(),
-            })?;
-            if count == 1 {
-                return Ok(payload);
-            }
-            all.extend_from_slice(&payload);
-        }
-        Ok(all.freeze())
+            })
+        };
+        (0..pieces(words)).map(&mut one).collect()
     }
 }
 
@@ -81,6 +86,11 @@ impl LinkSink {
 }
 
 impl Sink for LinkSink {
+    fn greet(&mut self, contract: &Contract) -> Result<()> {
+        let (mine, theirs) = (Role::Dealer, Role::Cloud(Party::One));
+        contract.greet(&mut self.link, &self.who, mine, theirs, self.limit)
+    }
+
     fn step(&mut self, op: Op) -> Result<()> {
         while self.granted.is_none_or(|upto| op.step > upto) {
             let by = Instant::now() + self.limit;
@@ -105,18 +115,14 @@ impl Sink for LinkSink {
         Ok(())
     }
 
-    fn put(&mut self, op: Op, shape: u32, words: &[u64]) -> Result<()> {
-        let header = Header::new(Kind::Dealt, op, shape, 0);
-        for piece in 0..pieces(words.len()) {
-            let part = &words[piece * PIECE..words.len().min((piece + 1) * PIECE)];
-            let frame = header.piece(piece, part.len()).frame(part);
-            self.bytes += frame.len() as u64;
-            self.link.send(frame).map_err(|source| self.failed(op, source))?;
-        }
-        Ok(())
+    fn put(&mut self, op: Op, frame: Bytes) -> Result<()> {
+        self.bytes += frame.len() as u64;
+        self.link.send(frame).map_err(|source| self.failed(op, source))
     }
 
+    /// Waits until C1 hangs up, so that nothing it has not read yet is lost.
     fn finish(&mut self) -> Result<()> {
+        while self.link.recv(Instant::now() + self.limit).is_ok() {}
         Ok(())
     }
 

@@ -16,6 +16,7 @@ use crate::bits::plan::{Plan, blocks};
 use crate::bits::plane::{Plane, slice, vectorised};
 use crate::bits::tables::decode;
 use crate::bits::words::{Masks, deal};
+use crate::contract::Contract;
 use crate::correlations::Sink;
 use crate::engine::clear::product;
 use crate::engine::{Act, Audience, Engine, Outcome, Product, Task};
@@ -24,7 +25,8 @@ use crate::party::act::{Offsets, by_width, parallel};
 use crate::party::row_masks;
 use crate::prg::{Label, Prg, Seed, Stream};
 use crate::tensor::Meta;
-use crate::wire;
+use crate::wire::{self, HEADER, Header, Kind, PIECE, piece_words, put_words};
+use bytes::BytesMut;
 
 /// The program on masks.
 pub struct Dealer {
@@ -38,6 +40,11 @@ impl Dealer {
     #[must_use]
     pub fn new(seeds: [&Seed; 2], sink: Box<dyn Sink>) -> Self {
         Self { prgs: seeds.map(Prg::new), sink }
+    }
+
+    /// Makes sure that C1 runs this attempt at this program.
+    pub fn greet(&mut self, contract: &Contract) -> Result<()> {
+        self.sink.greet(contract)
     }
 
     /// Nothing more is dealt. Gives the bytes that were, headers included.
@@ -108,7 +115,8 @@ impl Engine for Dealer {
         for (c, share) in c.iter_mut().zip(share) {
             *c = c.wrapping_sub(share);
         }
-        self.sink.put(op, shape, &c)
+        let mut out = Outbox::new(op, shape, c.len());
+        out.push(&mut *self.sink, &c)
     }
 
     fn act(&mut self, op: Op, tasks: &[Task<'_, Self>]) -> Result<Vec<Outcome<Self>>> {
@@ -117,14 +125,11 @@ impl Engine for Dealer {
         let plans: Vec<Plan> = acts.iter().map(|act| Plan::new(*act)).collect();
         let words =
             |(plan, task): (&Plan, &Task<'_, Self>)| plan.dealt() * blocks(task.meta.shape.len());
-        let mut dealt = vec![0; plans.iter().zip(tasks).map(words).sum()];
-        let mut rest = &mut dealt[..];
+        let mut out = Outbox::new(op, shape, plans.iter().zip(tasks).map(words).sum());
         let mut at = Offsets::default();
         let mut outcomes = Vec::with_capacity(tasks.len());
         for (plan, task) in plans.iter().zip(tasks) {
             let n = task.meta.shape.len();
-            let (out, behind) = std::mem::take(&mut rest).split_at_mut(words((plan, task)));
-            rest = behind;
             let dealing = Dealing {
                 prgs: &self.prgs,
                 plan,
@@ -134,14 +139,13 @@ impl Engine for Dealer {
                 label: label(op, Stream::Share),
                 gated_by: task.bit.map(Vec::as_slice),
             };
-            let beta = dealing.all(out);
+            let beta = dealing.all(|words| out.push(&mut *self.sink, words))?;
             at = at.after(plan, n);
             outcomes.push(Outcome {
                 value: plan.gives_number().then_some(()),
                 bit: plan.gives_bits().then_some(beta),
             });
         }
-        self.sink.put(op, shape, &dealt)?;
         Ok(outcomes)
     }
 
@@ -152,7 +156,7 @@ impl Engine for Dealer {
         b.clone()
     }
 
-    fn prepare(&mut self, op: Op, _: &(), _: Meta) -> Result<Label> {
+    fn prepare(&mut self, op: Op, (): &(), _: Meta) -> Result<Label> {
         Ok(label(op, Stream::Rows))
     }
 
@@ -169,12 +173,51 @@ impl Engine for Dealer {
         Ok(xs.iter().map(|((), meta)| *meta).collect())
     }
 
-    fn check(&mut self, _: Op, _: &(), _: Meta) -> Result<()> {
+    fn check(&mut self, _: Op, (): &(), _: Meta) -> Result<()> {
         Ok(())
     }
 
     fn agree(&mut self, _: Op, _: [u8; 32]) -> Result<()> {
         Ok(())
+    }
+}
+
+/// What is dealt for an operation, on its way into frames.
+struct Outbox {
+    op: Op,
+    header: Header,
+    words: usize,
+    piece: usize,
+    frame: BytesMut,
+}
+
+impl Outbox {
+    fn new(op: Op, shape: u32, words: usize) -> Self {
+        let header = Header::new(Kind::Dealt, op, shape, 0);
+        let frame = header.piece(0, piece_words(words, 0)).begin();
+        Self { op, header, words, piece: 0, frame }
+    }
+
+    /// Appends words; a full frame goes.
+    fn push(&mut self, sink: &mut dyn Sink, mut words: &[u64]) -> Result<()> {
+        loop {
+            let full = HEADER + 8 * piece_words(self.words, self.piece);
+            let room = (full - self.frame.len()) / 8;
+            let (part, rest) = words.split_at(room.min(words.len()));
+            put_words(&mut self.frame, part);
+            if self.frame.len() < full {
+                return Ok(());
+            }
+            self.piece += 1;
+            let more = self.piece * PIECE < self.words;
+            let next = if more { piece_words(self.words, self.piece) } else { 0 };
+            let begun = self.header.piece(self.piece, next).begin();
+            sink.put(self.op, std::mem::replace(&mut self.frame, begun).freeze())?;
+            if !more {
+                return Ok(());
+            }
+            words = rest;
+        }
     }
 }
 
@@ -192,19 +235,30 @@ struct Dealing<'a> {
 }
 
 impl Dealing<'_> {
-    /// C1's shares; gives β of the bits that come out, as words.
-    fn all(&self, out: &mut [u64]) -> Vec<u64> {
+    /// C1's shares, some chunks at a time; gives β of the bits that come out, as words.
+    fn all(&self, mut put: impl FnMut(&[u64]) -> Result<()>) -> Result<Vec<u64>> {
         let chunks = chunks(self.entries);
         let gives_bits = self.plan.gives_bits();
         let mut beta = vec![0; if gives_bits { 64 * blocks(self.entries) } else { 0 }];
-        let betas = parts_mut(&mut beta, &chunks, if gives_bits { 64 } else { 0 });
-        let parts = parts_mut(out, &chunks, self.plan.dealt());
-        let parts: Vec<_> = parts.into_iter().zip(betas).collect();
-        parallel(parts, |((chunk, out), (_, beta))| {
-            by_width!(chunk, deal_chunk(self, chunk, out, beta));
-        });
+        let mut betas = &mut beta[..];
+        let each = self.plan.dealt();
+        let at_a_time = (PIECE / (each * WIDE)).max(1);
+        let mut dealt = vec![0; each * blocks(self.entries).min(at_a_time * WIDE)];
+        for chunks in chunks.chunks(at_a_time) {
+            let width: usize = chunks.iter().map(|chunk| chunk.width).sum();
+            let (these, behind) =
+                std::mem::take(&mut betas).split_at_mut(if gives_bits { 64 * width } else { 0 });
+            betas = behind;
+            let these = parts_mut(these, chunks, if gives_bits { 64 } else { 0 });
+            let parts = parts_mut(&mut dealt, chunks, each);
+            let parts: Vec<_> = parts.into_iter().zip(these).collect();
+            parallel(parts, |((chunk, out), (_, beta))| {
+                by_width!(chunk, deal_chunk(self, chunk, out, beta));
+            });
+            put(&dealt[..each * width])?;
+        }
         beta.truncate(self.entries);
-        beta
+        Ok(beta)
     }
 
     fn stream(&self, stream: Stream) -> Label {
@@ -212,6 +266,7 @@ impl Dealing<'_> {
     }
 }
 
+#[expect(clippy::inline_always, reason = "it must be compiled for wide vectors")]
 #[inline(always)]
 fn deal_chunk<const W: usize>(
     dealing: &Dealing<'_>,

@@ -232,9 +232,10 @@ fn float_product((x, sx): (&[f64], Shape), (y, sy): (&[f64], Shape), t: Transpos
 }
 
 fn act(op: Op, task: &Task<'_, Clear>) -> Result<Outcome<Clear>> {
-    let Task { act, z, bit, .. } = task;
+    let Task { act, z, add, bit, .. } = task;
+    let z: Vec<u64> = z.iter().map(|z| z.wrapping_add(*add)).collect();
     if !matches!(act, Act::Zero | Act::Gate(0)) {
-        within(op, z, MAX_BOUND)?;
+        within(op, &z, MAX_BOUND)?;
     }
     let each = |f: &dyn Fn(i64) -> i64| z.iter().map(|z| f(*z as i64) as u64).collect::<Vec<_>>();
     let sign = || each(&|z| i64::from(z >= 0));

@@ -55,7 +55,7 @@ impl Transpose {
     }
 }
 
-/// What is done entry by entry that is not linear. z includes the rounding constant.
+/// What is done entry by entry that is not linear. z includes what is added to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Act {
     /// z >> s, rounded down; 1 <= s <= 62.
@@ -78,6 +78,8 @@ pub struct Task<'a, E: Engine + ?Sized> {
     pub z: &'a E::Shared,
     /// Its shape.
     pub meta: Meta,
+    /// What is added to each entry first: the rounding constant.
+    pub add: u64,
     /// For [`Act::Gate`]: the bits.
     pub bit: Option<&'a E::Bit>,
 }

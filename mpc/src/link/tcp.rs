@@ -53,7 +53,7 @@ fn read_frames(source: &mut impl Read, frames: &SyncSender<Bytes>) -> Result<(),
         let length = u32::from_le_bytes(length) as usize;
         check_length(length)?;
         // Grows as bytes come, so that a length alone costs the peer's bytes, not our memory.
-        let mut frame = Vec::with_capacity(length.min(1 << 20));
+        let mut frame = Vec::with_capacity(length.min(2 << 20));
         source.take(length as u64).read_to_end(&mut frame)?;
         if frame.len() < length {
             return Err(std::io::Error::from(std::io::ErrorKind::UnexpectedEof).into());

@@ -2,6 +2,9 @@
 //! protocol and its letters. Each round prepares every tensor, exchanges once, finishes every
 //! tensor.
 
+#![expect(clippy::inline_always, reason = "what is vectorised must be compiled for wide vectors")]
+#![expect(clippy::large_stack_arrays, reason = "a chunk's parts, at most 30 KiB, in one frame")]
+
 use super::dealt::Dealt;
 use crate::bits::parts::{Chunk, Sections, chunks, parts_mut};
 use crate::bits::plan::{Plan, blocks};
@@ -12,6 +15,7 @@ use crate::engine::Act;
 use crate::prg::{Label, Prg, Stream};
 use crate::tensor::Veiled;
 use rayon::prelude::*;
+use std::sync::Arc;
 
 /// One tensor on its way through the rounds.
 pub(super) struct Run<'a> {
@@ -21,12 +25,14 @@ pub(super) struct Run<'a> {
     /// Is this the cloud that adds what is public?
     first: bool,
     z: &'a [u64],
+    /// What the first cloud adds to its share: the rounding constant, and the lift.
+    add: u64,
     gated_by: Option<&'a Veiled>,
     dealt: Dealt,
-    /// Its share of r.
-    r: Vec<u64>,
-    /// Its masks of bits: for each chunk, those of one round after those of another.
-    masks: Vec<u64>,
+    prg: Arc<Prg>,
+    /// Of its masks; where they begin is in `at`.
+    label: Label,
+    at: Offsets,
     /// ẑ
     hat: Vec<u64>,
     /// Its shares of the inputs of the next layer, or of the results.
@@ -68,30 +74,28 @@ impl<'a> Run<'a> {
     #[expect(clippy::too_many_arguments, reason = "all that a run is made of")]
     pub(super) fn new(
         act: Act,
-        z: &'a [u64],
+        (z, add): (&'a [u64], u64),
         gated_by: Option<&'a Veiled>,
         first: bool,
-        prg: &Prg,
+        prg: Arc<Prg>,
         (step, operation): (u64, u32),
         at: Offsets,
         dealt: Dealt,
     ) -> Self {
         let plan = Plan::new(act);
-        let label = |stream| Label { step, operation, stream };
-        let mut r = vec![0; z.len()];
-        prg.fill(label(Stream::Mask), at.masks, &mut r);
-        let mut masks = vec![0; plan.bit_masks() * blocks(z.len())];
-        prg.fill(label(Stream::Bits), at.bits, &mut masks);
+        let lift = if lifted(act) { LIFT } else { 0 };
         Self {
             sections: Sections::of(&plan),
             chunks: chunks(z.len()),
             plan,
             first,
             z,
+            add: if first { add.wrapping_add(lift) } else { 0 },
             gated_by,
             dealt,
-            r,
-            masks,
+            prg,
+            label: Label { step, operation, stream: Stream::Mask },
+            at,
             hat: vec![],
             inputs: vec![],
             inputs_each: 0,
@@ -108,9 +112,9 @@ impl<'a> Run<'a> {
         out.resize(start + words, 0);
         let out = &mut out[start..];
         if round == 0 {
-            let lift = if self.first && lifted(self.plan.act) { LIFT } else { 0 };
-            for ((out, z), r) in out.iter_mut().zip(self.z).zip(&self.r) {
-                *out = z.wrapping_add(*r).wrapping_add(lift);
+            self.prg.fill(self.label, self.at.masks, out);
+            for (out, z) in out.iter_mut().zip(self.z) {
+                *out = out.wrapping_add(*z).wrapping_add(self.add);
             }
             return;
         }
@@ -119,10 +123,10 @@ impl<'a> Run<'a> {
         for (chunk, out) in parts_mut(out, &self.chunks, each) {
             let w = chunk.width;
             let inputs = &self.inputs[chunk.first * self.inputs_each..];
-            let masks = self.round_masks(chunk, round);
+            self.round_masks(chunk, round, out);
             for (i, input) in opened.iter().enumerate() {
                 for k in 0..w {
-                    out[i * w + k] = inputs[input * w + k] ^ masks[i * w + k];
+                    out[i * w + k] ^= inputs[input * w + k];
                 }
             }
         }
@@ -137,10 +141,11 @@ impl<'a> Run<'a> {
     }
 
     /// Its masks of what is opened in this round, in a chunk.
-    fn round_masks(&self, chunk: Chunk, round: usize) -> &[u64] {
+    fn round_masks(&self, chunk: Chunk, round: usize, out: &mut [u64]) {
         let before: usize = (1..round).map(|round| self.plan.opened(round)).sum();
         let at = chunk.first * self.plan.bit_masks() + before * chunk.width;
-        &self.masks[at..at + self.plan.opened(round) * chunk.width]
+        let label = Label { stream: Stream::Bits, ..self.label };
+        self.prg.words(label, self.at.bits + at as u64, out);
     }
 
     /// Takes what both sent in this round.
@@ -233,11 +238,10 @@ impl<'a> Run<'a> {
         }
         let mut parts = Vec::with_capacity(self.chunks.len());
         let (mut values, mut hats, mut shares) =
-            (&mut value[..], &mut bits.hat[..], &mut bits.share[..]);
+            (Rest(&mut value), Rest(&mut bits.hat), Rest(&mut bits.share));
         for chunk in &self.chunks {
             let len = chunk.entries(n).len();
-            let (value, hat) = (cut(&mut values, len), cut(&mut hats, len));
-            parts.push((*chunk, value, hat, cut(&mut shares, len)));
+            parts.push((*chunk, values.cut(len), hats.cut(len), shares.cut(len)));
         }
         parallel(parts, |(chunk, value, hat, share)| {
             vectorised(|| self.combine(chunk, value, hat, share));
@@ -281,7 +285,12 @@ impl<'a> Run<'a> {
                 }
             }
             if !value.is_empty() {
-                let (hat, r) = (&self.hat[entries.clone()], &self.r[entries]);
+                let mut r = [0; 64];
+                let r = &mut r[..inside.len()];
+                if self.plan.act == Act::Gate(0) {
+                    self.prg.words(self.label, self.at.masks + entries.start as u64, r);
+                }
+                let hat = &self.hat[entries];
                 let (act, first, stride) = (self.plan.act, self.first, 64 * w);
                 let block = Block { act, first, hat, r, c, words, stride, b };
                 block.combine(&mut value[inside]);
@@ -290,12 +299,17 @@ impl<'a> Run<'a> {
     }
 }
 
-/// The first `len` words, if there are any.
-fn cut<'a>(all: &mut &'a mut [u64], len: usize) -> &'a mut [u64] {
-    let len = len.min(all.len());
-    let (part, rest) = std::mem::take(all).split_at_mut(len);
-    *all = rest;
-    part
+/// What is not yet cut off.
+struct Rest<'a>(&'a mut [u64]);
+
+impl<'a> Rest<'a> {
+    /// The next `len` words, if there are any.
+    fn cut(&mut self, len: usize) -> &'a mut [u64] {
+        let len = len.min(self.0.len());
+        let (part, rest) = std::mem::take(&mut self.0).split_at_mut(len);
+        self.0 = rest;
+        part
+    }
 }
 
 /// Chunks that are given to a core at a time.
@@ -339,7 +353,9 @@ fn fold_chunk<const W: usize>(
     let mut hats = [Plane::ZERO; 34];
     let mut shares = [Plane::ZERO; 34 + MOST_PRODUCTS];
     let mut inputs = [Plane::ZERO; 34];
-    let masks = run.round_masks(chunk, round);
+    let mut masks = [0; 34 * crate::bits::parts::WIDE];
+    let masks = &mut masks[..opened * W];
+    run.round_masks(chunk, round, masks);
     let all = &run.inputs[chunk.first * run.inputs_each..];
     for (i, input) in inputs[..layer.inputs].iter_mut().enumerate() {
         *input = read(all, i);

@@ -1,7 +1,7 @@
 //! A cloud's share of what is dealt for an operation: C0 draws it from its seed, C1 was sent it.
 
 use crate::prg::{Label, Prg};
-use crate::wire;
+use crate::wire::{self, PIECE};
 use bytes::Bytes;
 use std::sync::Arc;
 
@@ -10,8 +10,8 @@ use std::sync::Arc;
 pub(super) enum Dealt {
     /// C0's: the stream of a label, from a word on.
     Seeded(Arc<Prg>, Label, u64),
-    /// C1's: the payload of a frame, from a word on.
-    Sent(Bytes, usize),
+    /// C1's: the payloads of frames, from a word on.
+    Sent(Arc<Vec<Bytes>>, usize),
 }
 
 impl Dealt {
@@ -19,8 +19,18 @@ impl Dealt {
     #[inline]
     pub(super) fn read(&self, first: usize, out: &mut [u64]) {
         match self {
-            Self::Seeded(prg, label, from) => prg.words(*label, from + first as u64, out),
-            Self::Sent(payload, from) => wire::words(payload, from + first, out),
+            Self::Seeded(prg, label, from) => prg.fill(*label, from + first as u64, out),
+            Self::Sent(pieces, from) => {
+                let mut at = from + first;
+                let mut rest = out;
+                while !rest.is_empty() {
+                    let inside = at % PIECE;
+                    let len = rest.len().min(PIECE - inside);
+                    let (part, behind) = rest.split_at_mut(len);
+                    wire::words(&pieces[at / PIECE], inside, part);
+                    (at, rest) = (at + len, behind);
+                }
+            }
         }
     }
 
@@ -28,7 +38,7 @@ impl Dealt {
     pub(super) fn skip(&self, words: u64) -> Self {
         match self {
             Self::Seeded(prg, label, from) => Self::Seeded(Arc::clone(prg), *label, from + words),
-            Self::Sent(payload, from) => Self::Sent(payload.clone(), from + words as usize),
+            Self::Sent(pieces, from) => Self::Sent(Arc::clone(pieces), from + words as usize),
         }
     }
 }

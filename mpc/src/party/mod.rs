@@ -20,15 +20,16 @@ pub(crate) mod act;
 mod dealt;
 
 use crate::bits::plan::{Plan, blocks};
+use crate::contract::{Contract, Role};
 use crate::correlations::Correlations;
 use crate::engine::clear::{Opened, find_input, oriented};
 use crate::engine::{Act, Audience, Engine, Outcome, Product, Task};
 use crate::error::{Error, Op, Result, Who};
 use crate::link::{Link, Metered, Traffic};
-use crate::matrix::{MatrixMut, multiply_add};
+use crate::matrix::{MatrixMut, Onto, sum_products};
 use crate::prg::{Attempt, Label, OpenOnce, Party as Side, Prg, Seed, Stream};
 use crate::tensor::{Meta, Tensor, Veiled, View};
-use crate::wire::{self, Header, Kind, PIECE, VERSION, pieces};
+use crate::wire::{self, Header, Kind, PIECE, WINDOW, piece_words, pieces};
 use act::{Offsets, Run};
 use bytes::Bytes;
 use dealt::Dealt;
@@ -48,15 +49,6 @@ pub struct Party {
     inputs: HashMap<String, (Meta, Vec<u64>)>,
     once: OpenOnce,
     step: Op,
-}
-
-/// What both clouds and the dealer must agree on before the first step.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Contract {
-    /// The attempt, and in it the job.
-    pub attempt: Attempt,
-    /// Hash of the program's operations: [`Cost`](crate::Cost) knows it.
-    pub program: [u8; 32],
 }
 
 /// A table whose rows are masked: x̂, and where its masks come from.
@@ -133,15 +125,14 @@ impl Party {
         if self.first() { "C1" } else { "C0" }
     }
 
-    /// Compares version, job, attempt and program with the other cloud.
+    /// Compares version, job, attempt and program with the other cloud, and C1 with the dealer.
     pub fn greet(&mut self, contract: &Contract) -> Result<()> {
-        let op = Op { step: 0, number: 0, name: "greeting" };
-        let mine = greeting(contract, self.side);
-        let words = all_words_of(&mine);
-        let header = Header::new(Kind::Hello, op, 0, 0).piece(0, words.len());
-        self.send(op, header.frame(&words))?;
-        let frame = self.recv(op)?;
-        check_greeting(&self.who, self.peer(), self.side.peer(), contract, &frame, header)
+        if let Some(correlations) = &mut self.correlations {
+            correlations.greet(contract)?;
+        }
+        let (mine, theirs) = (Role::Cloud(self.side), Role::Cloud(self.side.peer()));
+        let limit = self.limit;
+        contract.greet(&mut self.link, &self.who, mine, theirs, limit)
     }
 
     fn send(&mut self, op: Op, frame: Bytes) -> Result<()> {
@@ -171,7 +162,7 @@ impl Party {
         out: &mut Vec<u64>,
         words: usize,
     ) -> Result<()> {
-        let expected = header.piece(piece, (words - piece * PIECE).min(PIECE));
+        let expected = header.piece(piece, piece_words(words, piece));
         let frame = self.recv(op)?;
         let payload = expected.open(&frame).map_err(|got| Error::Frame {
             who: self.who.clone(),
@@ -180,7 +171,7 @@ impl Party {
             got: got.into(),
             expected: expected.to_string().into(),
         })?;
-        out.extend(payload.as_chunks::<8>().0.iter().map(|bytes| u64::from_le_bytes(*bytes)));
+        wire::append(&payload, out);
         Ok(())
     }
 
@@ -189,13 +180,15 @@ impl Party {
         let header = Header::new(Kind::Opening, op, shape, round as u8);
         let mut theirs = Vec::with_capacity(words.len());
         let count = pieces(words.len());
-        self.send_piece(op, header, words, 0)?;
+        for piece in 0..count.min(WINDOW) {
+            self.send_piece(op, header, words, piece)?;
+        }
         for piece in 0..count {
-            // One piece ahead, so that the line is never idle and neither side has to hold many.
-            if piece + 1 < count {
-                self.send_piece(op, header, words, piece + 1)?;
-            }
             self.recv_piece(op, header, piece, &mut theirs, words.len())?;
+            // A window ahead, so that the line is never idle and neither side has to hold many.
+            if piece + WINDOW < count {
+                self.send_piece(op, header, words, piece + WINDOW)?;
+            }
         }
         Ok(theirs)
     }
@@ -203,7 +196,7 @@ impl Party {
     /// What is dealt for an operation.
     fn dealt(&mut self, op: Op, shape: u32, words: usize) -> Result<Dealt> {
         Ok(match &mut self.correlations {
-            Some(correlations) => Dealt::Sent(correlations.take(op, shape, words)?, 0),
+            Some(correlations) => Dealt::Sent(Arc::new(correlations.take(op, shape, words)?), 0),
             None => Dealt::Seeded(Arc::clone(&self.prg), Self::label(op, Stream::Share), 0),
         })
     }
@@ -248,67 +241,6 @@ impl Party {
             })
             .collect()
     }
-}
-
-fn all_words_of(bytes: &[u8]) -> Vec<u64> {
-    wire::all_words(bytes)
-}
-
-/// What one says of oneself: side, job, nonces, program.
-pub(crate) fn greeting(contract: &Contract, side: Side) -> Vec<u8> {
-    let Contract { attempt: Attempt { job, nonces: [nonce_0, nonce_1] }, program } = contract;
-    let side = [side.index() as u8, 0, 0, 0, 0, 0, 0, 0];
-    [&side[..], job, nonce_0, nonce_1, program].concat()
-}
-
-/// Holds the other's greeting against one's own.
-fn check_greeting(
-    who: &Who,
-    peer: &'static str,
-    side: Side,
-    contract: &Contract,
-    frame: &Bytes,
-    header: Header,
-) -> Result<()> {
-    let different = |what, theirs: &dyn ToString, ours: &dyn ToString| Error::Different {
-        who: who.clone(),
-        peer,
-        what,
-        theirs: theirs.to_string().into(),
-        ours: ours.to_string().into(),
-    };
-    let got = Header::read(frame);
-    if let Some(got) = got
-        && got.version != VERSION
-    {
-        let (theirs, ours) = (format!("version {}", got.version), format!("version {VERSION}"));
-        return Err(different("install the same release on both", &theirs, &ours));
-    }
-    let op = Op { step: 0, number: 0, name: "greeting" };
-    let theirs = header.open(frame).map_err(|got| Error::Frame {
-        who: who.clone(),
-        op,
-        peer,
-        got: got.into(),
-        expected: header.to_string().into(),
-    })?;
-    let ours = greeting(contract, side);
-    let hex = |bytes: &[u8]| {
-        let first = bytes.first_chunk().map_or(0, |first| u64::from_be_bytes(*first));
-        format!("{first:016x}")
-    };
-    let fields = [
-        (0..8, "both ends take the same side"),
-        (8..40, "they run different jobs"),
-        (40..72, "they are in different attempts: start a new one on both"),
-        (72..104, "their programs differ in an operation: install the same release on both"),
-    ];
-    for (field, what) in fields {
-        if theirs[field.clone()] != ours[field.clone()] {
-            return Err(different(what, &hex(&theirs[field.clone()]), &hex(&ours[field])));
-        }
-    }
-    Ok(())
 }
 
 impl Engine for Party {
@@ -381,17 +313,11 @@ impl Engine for Party {
                 }
             }
             Product::Matrix(t) => {
-                let (first, second) = (t.first(), t.second());
-                let negative: Vec<u64> = x.share.iter().map(|a| a.wrapping_neg()).collect();
-                let mut add = |a: &[u64], b: &[u64]| {
-                    multiply_add(
-                        oriented(a, mx.shape, first),
-                        oriented(b, my.shape, second),
-                        MatrixMut::new(&mut z, out.shape.rows, out.shape.cols),
-                    );
-                };
-                add(&x.hat, &d);
-                add(&negative, &y.hat);
+                let left = |a| oriented(a, mx.shape, t.first());
+                let right = |b| oriented(b, my.shape, t.second());
+                let terms = [(left(&x.hat), right(&d)), (left(&x.share).negated(), right(&y.hat))];
+                let out = MatrixMut::new(&mut z, out.shape.rows, out.shape.cols);
+                sum_products(&terms, out, Onto::Sum);
             }
         }
         Ok(z)
@@ -408,10 +334,10 @@ impl Engine for Party {
         for task in tasks {
             let run = Run::new(
                 task.act,
-                task.z,
+                (task.z, task.add),
                 task.bit,
                 self.first(),
-                &self.prg,
+                Arc::clone(&self.prg),
                 (op.step, op.number),
                 at,
                 dealt.skip(at.dealt),
@@ -463,20 +389,23 @@ impl Engine for Party {
     fn open(&mut self, op: Op, xs: &[(&Vec<u64>, Meta)], to: Audience) -> Result<Vec<Opened>> {
         let shape = wire::shape(op, xs.iter().map(|(_, meta)| *meta), &[]);
         let mine: Vec<u64> = xs.iter().flat_map(|(x, _)| x.iter().copied()).collect();
-        let reads = to == Audience::All || to == Audience::One(self.side);
-        let tells = to == Audience::All || to == Audience::One(self.side.peer());
         let header = Header::new(Kind::Opening, op, shape, 0);
         let mut theirs = Vec::new();
-        for piece in 0..pieces(mine.len()) {
-            if tells {
-                self.send_piece(op, header, &mine, piece)?;
+        match to {
+            Audience::All => theirs = self.exchange(op, shape, 0, &mine)?,
+            Audience::One(side) if side == self.side => {
+                for piece in 0..pieces(mine.len()) {
+                    self.recv_piece(op, header, piece, &mut theirs, mine.len())?;
+                }
             }
-            if reads {
-                self.recv_piece(op, header, piece, &mut theirs, mine.len())?;
+            Audience::One(_) => {
+                for piece in 0..pieces(mine.len()) {
+                    self.send_piece(op, header, &mine, piece)?;
+                }
             }
         }
         let mut words = mine.iter().zip(&theirs).map(|(a, b)| a.wrapping_add(*b));
-        let take = if reads { usize::MAX } else { 0 };
+        let take = if to == Audience::One(self.side.peer()) { 0 } else { usize::MAX };
         Ok(xs
             .iter()
             .map(|(x, meta)| Opened {

@@ -1,0 +1,3 @@
+//! Tests that need to choose masks.
+
+mod masks;
