@@ -72,7 +72,9 @@
 //!   whose integer and IFMA multiplications take the same time for all operands. Moduli's sizes,
 //!   batch sizes and declared bounds of scalars show. Parameter generation shows how many
 //!   candidates it took, and its sieve shows the primes to whoever shares its cache. `num-bigint`,
-//!   which is not constant time, only sees public numbers.
+//!   which is not constant time, only sees public numbers, but for what a caller gives in it or asks
+//!   for in it: [`MasterKey::new`], [`PublicParams::pow_many`], [`Plaintext::from_biguint`] and
+//!   [`Plaintext::to_biguint`]. Secrets have `from_bytes` and `to_bytes` for that.
 //! - **Wiped memory** means the buffers of this crate, when they are freed: `tests/wiped.rs` keeps
 //!   and searches them. Registers, the stack, swapped pages, a [`num_bigint::BigUint`] that a caller
 //!   passes in or gets from [`Plaintext::to_biguint`], and vectors of [`packing::Slot`] that a caller

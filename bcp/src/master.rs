@@ -16,7 +16,7 @@
 //! ```
 //!
 //! Who learns what: whoever holds the master key reads **everything** encrypted under **any** key
-//! of these parameters. The design gives C0 nothing but shares and blinded values to read, and no
+//! of these parameters. In Dyad C0 gets nothing but shares and blinded values to read, and no
 //! result of mDec ever goes to whoever chose the ciphertext.
 //!
 //! That h, A and B lie in G is checked with exponents p' and q', on the way. Without the check a
@@ -68,6 +68,9 @@ impl MasterKey {
     /// Takes p and q after checking everything that can be wrong with them: N = pq, p and q not
     /// equal and not close to each other, p, q, p', q' prime, gcd(N, p'q') = 1, and that g
     /// generates G with g^{p'q'} = 1 + kN, gcd(k, N) = 1.
+    ///
+    /// For primes that are no secret, as those of tests: [`BigUint`] is not wiped. Secret ones come
+    /// from [`crate::ParaGen`] and [`MasterKey::from_bytes`].
     pub fn new(params: &PublicParams, p: &BigUint, q: &BigUint) -> Result<Self> {
         let [p, q] = [p, q].map(|x| Zeroizing::new(x.to_u64_digits()));
         Self::from_limbs(params, &p, &q)
