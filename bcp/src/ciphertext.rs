@@ -14,7 +14,8 @@
 
 use crate::arith::limbs;
 use crate::codec::{self, Kind, Reader, Writer};
-use crate::keys::{KeyId, PublicKey};
+use crate::id::KeyId;
+use crate::keys::PublicKey;
 use crate::params::PublicParams;
 use crate::plaintext::{Plaintext, check_plaintexts};
 use crate::{Error, KeySize, Result};

@@ -14,7 +14,8 @@
 use crate::arith::limbs::{self, SecretLimbs};
 use crate::arith::ring::FixedBase;
 use crate::codec::{self, Kind, Reader, Writer};
-use crate::params::{ParamsId, PublicParams, short_hex};
+use crate::id::{KeyId, ParamsId};
+use crate::params::PublicParams;
 use crate::proof::{ClaimedKey, ProofContext, prove};
 use crate::{Error, KeySize, Result, random};
 use num_bigint::BigUint;
@@ -22,30 +23,6 @@ use sha2::{Digest, Sha256};
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 use zeroize::Zeroizing;
-
-/// Names a public key: a hash of the parameters and h.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct KeyId(pub(crate) [u8; 32]);
-
-impl KeyId {
-    /// The 32 bytes.
-    #[must_use]
-    pub const fn as_bytes(&self) -> &[u8; 32] {
-        &self.0
-    }
-}
-
-impl fmt::Display for KeyId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        short_hex(&self.0, f)
-    }
-}
-
-impl fmt::Debug for KeyId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "KeyId({self})")
-    }
-}
 
 /// A key to encrypt under, whose owner is known to know the secret: it comes from a verified
 /// [`ClaimedKey`], from the key generation centre, or from others of its kind. Cheap to clone;

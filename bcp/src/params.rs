@@ -7,6 +7,7 @@ use crate::arith::limbs::{self, SecretLimbs};
 use crate::arith::ring::{FixedBase, SquareRing, square_ring};
 use crate::arith::{Backend, limbs::limbs_for};
 use crate::codec::{self, Kind, Reader, Writer};
+use crate::id::ParamsId;
 use crate::{Error, ParamsFault, Result, fermat_many, random};
 use num_bigint::BigUint;
 use num_integer::Integer;
@@ -79,35 +80,6 @@ impl KeySize {
             _ => Self::from_bits(bits),
         }
     }
-}
-
-/// Names public parameters: a hash of N and g.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ParamsId(pub(crate) [u8; 32]);
-
-impl ParamsId {
-    /// The 32 bytes.
-    #[must_use]
-    pub const fn as_bytes(&self) -> &[u8; 32] {
-        &self.0
-    }
-}
-
-impl fmt::Display for ParamsId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        short_hex(&self.0, f)
-    }
-}
-
-impl fmt::Debug for ParamsId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ParamsId({self})")
-    }
-}
-
-/// Enough of an identifier to tell two apart on a screen.
-pub(crate) fn short_hex(id: &[u8; 32], f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    id[..8].iter().try_for_each(|byte| write!(f, "{byte:02x}"))
 }
 
 /// N and g, checked as far as anybody can without the factors. Cheap to clone.

@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Fixture, big, fixture, plain};
+use common::{Fixture, big, fixture, padded, plain};
 use dyad_bcp::{
     Backend, ClaimedKey, EncodingFault, Error, Head, KeySize, MasterKey, ParamsFault, Partial,
     ProofContext, PublicParams, RawCiphertext, Result, SecretKey, UnifiedKey, UnprovedKey,
@@ -135,11 +135,7 @@ fn cannot(what: &'static str, fault: EncodingFault) -> Error {
 
 /// The number in the place of the one at `at`, big-endian.
 fn with_number(valid: &[u8], (at, len): (usize, usize), x: &BigUint) -> Vec<u8> {
-    let digits = x.to_bytes_be();
-    let mut bytes = valid.to_vec();
-    bytes[at..at + len].fill(0);
-    bytes[at + len - digits.len()..at + len].copy_from_slice(&digits);
-    bytes
+    [&valid[..at], &padded(x, len), &valid[at + len..]].concat()
 }
 
 #[test]

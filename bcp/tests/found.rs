@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{big, fixture, plain};
+use common::{big, fixture, padded, plain};
 use dyad_bcp::packing::SlotLayout;
 use dyad_bcp::{
     Backend, Error, KeySize, ParaGen, Plaintext, SecretKey, UnifiedKey, UnprovedKey, fermat_many,
@@ -27,11 +27,8 @@ fn keys_that_cancel_out_make_no_unified_key() {
     let key = SecretKey::generate(&params).expect("a key");
     let inverse = key.public().h().modinv(params.n_squared()).expect("a unit");
     let mut bytes = key.public().to_bytes();
-    let at = bytes.len() - 16;
-    let inverse = inverse.to_bytes_be();
-    bytes[at..].fill(0);
-    let end = bytes.len();
-    bytes[end - inverse.len()..].copy_from_slice(&inverse);
+    bytes.truncate(bytes.len() - 16);
+    bytes.extend(padded(&inverse, 16));
     let other = UnprovedKey::from_bytes(&params, &bytes).expect("a unit").assume_certified();
     let unified = UnifiedKey::new(&[key.public().clone(), other]);
     assert!(matches!(unified, Err(Error::Members(_))));
@@ -45,11 +42,8 @@ fn a_secret_key_that_hides_nothing_is_refused() {
     let order = params.n() * fixture.e();
     let mut bytes = SecretKey::generate(&params).expect("a key").to_bytes();
     let at = bytes.len() - 16;
-    let (head, number) = bytes.split_at_mut(at);
-    let order = order.to_bytes_be();
-    number.fill(0);
-    number[16 - order.len()..].copy_from_slice(&order);
-    head[36] = 0;
+    bytes[at..].copy_from_slice(&padded(&order, 16));
+    bytes[36] = 0;
     assert!(matches!(SecretKey::from_bytes(&params, &bytes), Err(Error::Encoding { .. })));
 }
 

@@ -66,3 +66,17 @@ pub fn plain(params: &PublicParams, m: u64) -> Plaintext {
 pub fn big(m: u64) -> BigUint {
     BigUint::from(m)
 }
+
+/// x in `len` bytes, the most significant first.
+pub fn padded(x: &BigUint, len: usize) -> Vec<u8> {
+    let bytes = x.to_bytes_be();
+    // BigUint writes zero in one byte.
+    [vec![0; len.saturating_sub(bytes.len())], bytes].concat()
+}
+
+/// What every encoding begins with: kind (1 parameters, 2 claimed key, 3 public key), version 1,
+/// bits of N.
+pub fn header(params: &PublicParams, kind: u8) -> Vec<u8> {
+    let [high, low] = (params.size().bits() as u16).to_be_bytes();
+    vec![kind, 1, high, low]
+}
