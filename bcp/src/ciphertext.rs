@@ -14,7 +14,8 @@
 
 use crate::arith::limbs;
 use crate::codec::{self, Kind, Reader, Writer};
-use crate::keys::{KeyId, PublicKey};
+use crate::id::KeyId;
+use crate::keys::PublicKey;
 use crate::params::PublicParams;
 use crate::plaintext::{Plaintext, check_plaintexts};
 use crate::{Error, KeySize, Result};
@@ -202,7 +203,7 @@ impl PublicKey {
         self.scale_many_bounded(x, c, self.params().bits())
     }
 
-    /// c m for each pair with every c below 2^bits: the time depends on `bits`, which is public,
+    /// c m for each pair with every c below 2^bits, bits at most |N|: the time depends on `bits`, which is public,
     /// and on nothing else.
     pub fn scale_many_bounded(
         &self,
@@ -213,6 +214,10 @@ impl PublicKey {
         self.check_many(x)?;
         same_length(x.len(), c.len())?;
         check_plaintexts(self.params(), c)?;
+        if bits > self.params().bits() {
+            let limit = "the declared bits of a scalar are at most those of N";
+            return Err(Error::OutOfRange { index: 0, limit });
+        }
         let too_long = |c: &Plaintext| !limbs::fits(c.limbs(), bits);
         if let Some(index) = c.iter().position(too_long) {
             return Err(Error::OutOfRange {

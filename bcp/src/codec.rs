@@ -105,10 +105,12 @@ pub(crate) struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    /// Checks kind, version and size, and that the body has exactly the bytes `body_len` says.
+    /// Checks kind and version, that the size is one that `size_of` knows, and that the body has
+    /// exactly the bytes `body_len` says.
     pub(crate) fn new(
         kind: Kind,
         bytes: &'a [u8],
+        size_of: impl Fn(usize) -> Option<KeySize>,
         body_len: impl Fn(KeySize) -> usize,
     ) -> Result<Self> {
         let fail = |fault| Error::Encoding { what: kind.name(), fault };
@@ -122,8 +124,7 @@ impl<'a> Reader<'a> {
             return Err(fail(EncodingFault::Version { expected: VERSION, found: head[1] }));
         }
         let bits = u16::from_be_bytes([head[2], head[3]]);
-        let size =
-            KeySize::from_bits(bits.into()).ok_or_else(|| fail(EncodingFault::Size(bits)))?;
+        let size = size_of(bits.into()).ok_or_else(|| fail(EncodingFault::Size(bits)))?;
         let expected = HEAD_LEN + body_len(size);
         if bytes.len() != expected {
             return Err(fail(EncodingFault::Length { expected, found: bytes.len() }));
@@ -138,12 +139,7 @@ impl<'a> Reader<'a> {
         bytes: &'a [u8],
         body_len: impl Fn(KeySize) -> usize,
     ) -> Result<Self> {
-        let reader = Self::new(kind, bytes, body_len)?;
-        if reader.size == size {
-            return Ok(reader);
-        }
-        let fault = EncodingFault::Size(reader.size.bits() as u16);
-        Err(Error::Encoding { what: kind.name(), fault })
+        Self::new(kind, bytes, |bits| (bits == size.bits()).then_some(size), body_len)
     }
 
     pub(crate) fn size(&self) -> KeySize {

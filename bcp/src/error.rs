@@ -1,6 +1,6 @@
 //! What can go wrong, sorted by whose fault it is.
 
-use crate::{KeyId, ParamsId};
+use crate::{Backend, KeyId, ParamsId};
 
 /// An error of this crate. Errors about a batch name the place in it.
 ///
@@ -74,6 +74,9 @@ pub enum Error {
         /// Length given.
         found: usize,
     },
+    /// A backend that this processor has no instructions for.
+    #[error("this processor cannot run the backend {0:?}; take one of Backend::available()")]
+    Backend(Backend),
     /// A unified key or joint decryption whose members do not fit.
     #[error("members of the unified key: {0}")]
     Members(&'static str),

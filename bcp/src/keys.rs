@@ -14,7 +14,8 @@
 use crate::arith::limbs::{self, SecretLimbs};
 use crate::arith::ring::FixedBase;
 use crate::codec::{self, Kind, Reader, Writer};
-use crate::params::{ParamsId, PublicParams, short_hex};
+use crate::id::{KeyId, ParamsId};
+use crate::params::PublicParams;
 use crate::proof::{ClaimedKey, ProofContext, prove};
 use crate::{Error, KeySize, Result, random};
 use num_bigint::BigUint;
@@ -22,30 +23,6 @@ use sha2::{Digest, Sha256};
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 use zeroize::Zeroizing;
-
-/// Names a public key: a hash of the parameters and h.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct KeyId(pub(crate) [u8; 32]);
-
-impl KeyId {
-    /// The 32 bytes.
-    #[must_use]
-    pub const fn as_bytes(&self) -> &[u8; 32] {
-        &self.0
-    }
-}
-
-impl fmt::Display for KeyId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        short_hex(&self.0, f)
-    }
-}
-
-impl fmt::Debug for KeyId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "KeyId({self})")
-    }
-}
 
 /// A key to encrypt under, whose owner is known to know the secret: it comes from a verified
 /// [`ClaimedKey`], from the key generation centre, or from others of its kind. Cheap to clone;
@@ -206,14 +183,16 @@ impl SecretKey {
         Self { public: PublicKey::new(params, h), sk, local }
     }
 
-    /// A key with an exponent of the caller's choosing, below N²: insecure by nature, and here only
-    /// to make test vectors.
+    /// A key with an exponent of the caller's choosing, local if it is even: insecure by nature, and
+    /// here only to make test vectors.
     #[cfg(feature = "insecure-small-keys")]
     pub fn insecure_from_exponent(params: &PublicParams, sk: &BigUint) -> Result<Self> {
-        if sk >= params.n_squared() {
-            return Err(Error::OutOfRange { index: 0, limit: "a secret key is below N²" });
+        let local = !sk.bit(0);
+        if *sk >= params.n_squared() >> if local { 0u8 } else { 2 } {
+            let limit = "an even secret key is below N², an odd one below N²/4";
+            return Err(Error::OutOfRange { index: 0, limit });
         }
-        Ok(Self::from_exponent(params, Zeroizing::new(params.residue(sk)), !sk.bit(0)))
+        Ok(Self::from_exponent(params, Zeroizing::new(params.residue(sk)), local))
     }
 
     /// The key others encrypt under.
@@ -256,13 +235,17 @@ impl SecretKey {
             .finish()
     }
 
-    /// Reads the encoding of [`SecretKey::to_bytes`].
+    /// Reads the encoding of [`SecretKey::to_bytes`]: a local key below N², an issued one below N²/4,
+    /// which is just above the order of G.
     pub fn from_bytes(params: &PublicParams, bytes: &[u8]) -> Result<Self> {
         let mut reader = Reader::of_size(Kind::SecretKey, params.size(), bytes, secret_len)?;
         check_params(params, &mut reader)?;
         let [local] = reader.array()?;
         let sk = reader.secret(2 * params.bits())?;
-        let below = limbs::ge_mask(&sk, &limbs::from_public(params.n_squared(), sk.len())) == 0;
+        // An issued key is below the order of G, N p'q', and N²/4 is just above that: all but every
+        // 2^(|N|/2)-th key has no second number that means the same.
+        let bound = if local == 1 { params.n_squared().clone() } else { params.n_squared() >> 2u8 };
+        let below = limbs::ge_mask(&sk, &limbs::from_public(&bound, sk.len())) == 0;
         let zero = limbs::is_zero(&sk).into();
         if local > 1 || !below || zero || (local == 1 && sk[0] & 1 == 1) {
             return Err(reader.out_of_range());

@@ -72,7 +72,9 @@
 //!   whose integer and IFMA multiplications take the same time for all operands. Moduli's sizes,
 //!   batch sizes and declared bounds of scalars show. Parameter generation shows how many
 //!   candidates it took, and its sieve shows the primes to whoever shares its cache. `num-bigint`,
-//!   which is not constant time, only sees public numbers.
+//!   which is not constant time, only sees public numbers, but for what a caller gives in it or asks
+//!   for in it: [`MasterKey::new`], [`PublicParams::pow_many`], [`Plaintext::from_biguint`] and
+//!   [`Plaintext::to_biguint`]. Secrets have `from_bytes` and `to_bytes` for that.
 //! - **Wiped memory** means the buffers of this crate, when they are freed: `tests/wiped.rs` keeps
 //!   and searches them. Registers, the stack, swapped pages, a [`num_bigint::BigUint`] that a caller
 //!   passes in or gets from [`Plaintext::to_biguint`], and vectors of [`packing::Slot`] that a caller
@@ -84,6 +86,7 @@ mod codec;
 mod decrypt;
 mod encrypt;
 mod error;
+mod id;
 mod keys;
 pub mod master;
 pub mod packing;
@@ -93,15 +96,18 @@ mod plaintext;
 mod primes;
 mod proof;
 mod random;
+#[cfg(test)]
+mod ranges;
 mod unified;
 
 pub use arith::Backend;
 pub use ciphertext::{Ciphertext, Head, RawCiphertext};
 pub use error::{EncodingFault, Error, ParamsFault, Result};
-pub use keys::{KeyId, PublicKey, SecretKey, UnprovedKey};
+pub use id::{KeyId, ParamsId};
+pub use keys::{PublicKey, SecretKey, UnprovedKey};
 pub use master::MasterKey;
 pub use paragen::{ParaGen, Progress};
-pub use params::{KeySize, ParamsId, PublicParams};
+pub use params::{KeySize, PublicParams};
 pub use plaintext::Plaintext;
 pub use primes::fermat_many;
 pub use proof::{ClaimedKey, ProofContext};

@@ -16,7 +16,7 @@
 //! ```
 //!
 //! Who learns what: whoever holds the master key reads **everything** encrypted under **any** key
-//! of these parameters. The design gives C0 nothing but shares and blinded values to read, and no
+//! of these parameters. In Dyad C0 gets nothing but shares and blinded values to read, and no
 //! result of mDec ever goes to whoever chose the ciphertext.
 //!
 //! That h, A and B lie in G is checked with exponents p' and q', on the way. Without the check a
@@ -24,15 +24,15 @@
 //! Fermat every unit passes (`tests/attacks/`).
 
 use crate::arith::limbs::{self, SecretLimbs, limbs_for};
-use crate::arith::probable::strong_test;
 use crate::arith::ring::{Pair, SquareRing, square_ring};
 use crate::ciphertext::{Ciphertext, one};
 use crate::codec::{self, Kind, Reader, Writer};
 use crate::decrypt::sub_mod;
-use crate::keys::{KeyId, PublicKey, SecretKey, check_params};
-use crate::params::{ParamsId, PublicParams};
+use crate::id::{KeyId, ParamsId};
+use crate::keys::{PublicKey, SecretKey, check_params};
+use crate::params::PublicParams;
 use crate::plaintext::Plaintext;
-use crate::primes::far_apart;
+use crate::primes::{far_apart, is_probable_prime};
 use crate::unified::UnifiedKey;
 use crate::{Error, KeySize, ParamsFault, Result, random};
 use num_bigint::BigUint;
@@ -40,10 +40,6 @@ use std::fmt;
 use std::sync::Arc;
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
-
-/// Rounds of the primality test with random bases: an adversary who chose the number passes with
-/// probability 4^-64.
-pub(crate) const PRIMALITY_ROUNDS: usize = 64;
 
 /// p and q, and what follows from them. Wiped when dropped, not printable, not cloneable.
 pub struct MasterKey {
@@ -73,6 +69,9 @@ impl MasterKey {
     /// Takes p and q after checking everything that can be wrong with them: N = pq, p and q not
     /// equal and not close to each other, p, q, p', q' prime, gcd(N, p'q') = 1, and that g
     /// generates G with g^{p'q'} = 1 + kN, gcd(k, N) = 1.
+    ///
+    /// For primes that are no secret, as those of tests: [`BigUint`] is not wiped. Secret ones come
+    /// from [`crate::ParaGen`] and [`MasterKey::from_bytes`].
     pub fn new(params: &PublicParams, p: &BigUint, q: &BigUint) -> Result<Self> {
         let [p, q] = [p, q].map(|x| Zeroizing::new(x.to_u64_digits()));
         Self::from_limbs(params, &p, &q)
@@ -113,7 +112,8 @@ impl MasterKey {
             return Err(Error::Params(ParamsFault::ClosePrimes));
         }
         for x in primes.iter().chain(&halves) {
-            if shares_factor || !is_probable_prime(x, params)? {
+            let rng = &mut random::os();
+            if shares_factor || !is_probable_prime(x, params.backend(), rng)? {
                 return Err(unfit);
             }
         }
@@ -248,7 +248,7 @@ impl MasterKey {
     }
 
     /// The order of G, N p' q', in limbs of N².
-    fn order(&self) -> SecretLimbs {
+    pub(crate) fn order(&self) -> SecretLimbs {
         let e = limbs::mul(&self.halves[0], &self.halves[1]);
         let order = limbs::mul(&e, self.params.n_limbs());
         limbs::widened(&order, order.len().max(2 * self.params.len()))
@@ -314,29 +314,6 @@ impl MasterKey {
 /// Parameters' id, p, q
 fn body_len(size: KeySize) -> usize {
     codec::ID_LEN + 2 * codec::bytes_for(size.bits().div_ceil(2))
-}
-
-/// Miller's and Rabin's test with random bases.
-fn is_probable_prime(x: &[u64], params: &PublicParams) -> Result<bool> {
-    let bits = limbs::bit_length(x);
-    if x[0] & 1 == 0 {
-        return Ok(false);
-    }
-    let mut rng = random::os();
-    // Bases uniform in [2, x - 3]: one more than something in [1, x - 3). Tiny x have none.
-    let mut bound = Zeroizing::new(x.to_vec());
-    limbs::sub_assign(&mut bound, &[3]);
-    if bits <= 3 {
-        return Ok(matches!(x[0], 3 | 5 | 7));
-    }
-    let bases = (0..PRIMALITY_ROUNDS)
-        .map(|_| {
-            let mut base = random::below(&mut rng, &bound)?;
-            limbs::add_assign(&mut base, &[1]);
-            Ok(base)
-        })
-        .collect::<Result<Vec<_>>>()?;
-    Ok(strong_test(x, &bases, bits, params.backend()))
 }
 
 fn refs(x: &[SecretLimbs; 2]) -> [&[u64]; 2] {

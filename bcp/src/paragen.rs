@@ -40,7 +40,8 @@ impl<'a> ParaGen<'a> {
         Self { size, backend: Backend::detect(), progress: &|_| (), cancel: &NEVER }
     }
 
-    /// Calls `progress` now and then, from any thread.
+    /// Calls `progress` now and then, from any thread and from several at once. Whatever it does,
+    /// it holds up the thread it runs on and no other; but the search does not end before it.
     #[must_use]
     pub fn progress(self, progress: &'a (dyn Fn(Progress) + Sync)) -> Self {
         Self { progress, ..self }
@@ -60,9 +61,9 @@ impl<'a> ParaGen<'a> {
 
     /// Generates.
     pub fn run(self) -> Result<(PublicParams, MasterKey)> {
+        self.backend.check()?;
         let bits = self.size.bits();
-        if KeySize::from_bits(bits) != Some(self.size) || bits < MIN_BITS || !bits.is_multiple_of(2)
-        {
+        if !self.size.is_allowed() || bits < MIN_BITS || !bits.is_multiple_of(2) {
             return Err(Error::Params(ParamsFault::Size));
         }
         let watch = Watch { progress: self.progress, cancel: self.cancel };

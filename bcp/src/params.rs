@@ -7,6 +7,7 @@ use crate::arith::limbs::{self, SecretLimbs};
 use crate::arith::ring::{FixedBase, SquareRing, square_ring};
 use crate::arith::{Backend, limbs::limbs_for};
 use crate::codec::{self, Kind, Reader, Writer};
+use crate::id::ParamsId;
 use crate::{Error, ParamsFault, Result, fermat_many, random};
 use num_bigint::BigUint;
 use num_integer::Integer;
@@ -49,47 +50,36 @@ impl KeySize {
         self.bits() >= 2048
     }
 
-    /// The size with this many bits, if it is allowed.
+    /// No name for what is secure or too small even for tests.
+    pub(crate) const fn is_allowed(self) -> bool {
+        match self {
+            #[cfg(feature = "insecure-small-keys")]
+            Self::InsecureForTests(bits) => 8 <= bits && bits < 2048,
+            _ => true,
+        }
+    }
+
+    /// The size with this many bits, if it is allowed: never an insecure one, whatever features are
+    /// on, since the number may come from anywhere.
     #[must_use]
     pub const fn from_bits(bits: usize) -> Option<Self> {
         match bits {
             2048 => Some(Self::Bits2048),
             3072 => Some(Self::Bits3072),
             4096 => Some(Self::Bits4096),
-            #[cfg(feature = "insecure-small-keys")]
-            8..2048 => Some(Self::InsecureForTests(bits as u16)),
             _ => None,
         }
     }
-}
 
-/// Names public parameters: a hash of N and g.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ParamsId(pub(crate) [u8; 32]);
-
-impl ParamsId {
-    /// The 32 bytes.
+    /// The same with sizes that are insecure.
+    #[cfg(feature = "insecure-small-keys")]
     #[must_use]
-    pub const fn as_bytes(&self) -> &[u8; 32] {
-        &self.0
+    pub const fn insecure_from_bits(bits: usize) -> Option<Self> {
+        match bits {
+            8..2048 => Some(Self::InsecureForTests(bits as u16)),
+            _ => Self::from_bits(bits),
+        }
     }
-}
-
-impl fmt::Display for ParamsId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        short_hex(&self.0, f)
-    }
-}
-
-impl fmt::Debug for ParamsId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ParamsId({self})")
-    }
-}
-
-/// Enough of an identifier to tell two apart on a screen.
-pub(crate) fn short_hex(id: &[u8; 32], f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    id[..8].iter().try_for_each(|byte| write!(f, "{byte:02x}"))
 }
 
 /// N and g, checked as far as anybody can without the factors. Cheap to clone.
@@ -120,11 +110,9 @@ impl PublicParams {
 
     /// As [`PublicParams::new`], with the arithmetic of a chosen backend: for tests and benchmarks
     /// that compare backends.
-    ///
-    /// # Panics
-    /// If this processor cannot run the backend.
     pub fn with_backend(size: KeySize, n: BigUint, g: BigUint, backend: Backend) -> Result<Self> {
-        check_modulus(size, &n).map_err(Error::Params)?;
+        backend.check()?;
+        check_modulus(size, &n)?;
         let n_squared = &n * &n;
         check_generator(&n, &n_squared, &g).map_err(Error::Params)?;
         let mut hash = Sha256::new();
@@ -214,8 +202,9 @@ impl PublicParams {
         2 * self.bits() - 1
     }
 
-    /// `bases[i] ^ exponents[i]` modulo N², exponents of at most `bits` bits; the time depends on
-    /// `bits` alone.
+    /// `bases[i] ^ exponents[i]` modulo N², exponents of at most `bits` bits. At most 2 |N| + 257
+    /// may be declared. The powers take a time that depends on `bits` alone; but a [`BigUint`] is as long as
+    /// its number and is not wiped, so this is for public exponents, tests and benchmarks.
     pub fn pow_many(
         &self,
         bases: &[BigUint],
@@ -228,11 +217,14 @@ impl PublicParams {
         if let Some(index) = bases.iter().position(|x| x >= self.n_squared()) {
             return Err(Error::NotAResidue { index });
         }
+        // The time, and the room for an exponent, follow from the declared bits.
+        if bits > 2 * self.bits() + 257 {
+            let limit = "the declared bits are at most those of a proof's response, 2 |N| + 257";
+            return Err(Error::OutOfRange { index: 0, limit });
+        }
         if let Some(index) = exponents.iter().position(|e| e.bits() > bits as u64) {
-            return Err(Error::OutOfRange {
-                index,
-                limit: "an exponent has at most the declared bits",
-            });
+            let limit = "an exponent has at most the declared bits";
+            return Err(Error::OutOfRange { index, limit });
         }
         let bases: Vec<_> = bases.iter().map(|x| self.residue(x)).collect();
         let exponents: Vec<SecretLimbs> =
@@ -325,9 +317,19 @@ impl PublicParams {
             .to_vec()
     }
 
-    /// Reads an encoding and makes all checks of [`PublicParams::new`].
+    /// Reads an encoding and makes all checks of [`PublicParams::new`]. Insecure sizes are refused,
+    /// whatever features are on.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
-        let mut reader = Reader::new(Kind::Params, bytes, body_len)?;
+        Self::read(Reader::new(Kind::Params, bytes, KeySize::from_bits, body_len)?)
+    }
+
+    /// The same for tests, which need small numbers: takes parameters without any security.
+    #[cfg(feature = "insecure-small-keys")]
+    pub fn insecure_from_bytes(bytes: &[u8]) -> Result<Self> {
+        Self::read(Reader::new(Kind::Params, bytes, KeySize::insecure_from_bits, body_len)?)
+    }
+
+    fn read(mut reader: Reader<'_>) -> Result<Self> {
         let size = reader.size();
         let n = reader.public(size.bits())?;
         let g = reader.public(2 * size.bits())?;
@@ -354,28 +356,28 @@ impl fmt::Debug for PublicParams {
     }
 }
 
-fn check_modulus(size: KeySize, n: &BigUint) -> Result<(), ParamsFault> {
-    if KeySize::from_bits(size.bits()) != Some(size) || n.bits() != size.bits() as u64 {
-        return Err(ParamsFault::Size);
+fn check_modulus(size: KeySize, n: &BigUint) -> Result<()> {
+    let fault = |fault| Err(Error::Params(fault));
+    if !size.is_allowed() || n.bits() != size.bits() as u64 {
+        return fault(ParamsFault::Size);
     }
     if !n.bit(0) {
-        return Err(ParamsFault::Even);
+        return fault(ParamsFault::Even);
     }
     // N = p (2p + 1) iff 8N + 1 = (4p + 1)²; then gcd(N, p'q') = p.
     if is_square(n) || is_square(&((n << 3u8) + 1u8)) {
-        return Err(ParamsFault::Modulus);
+        return fault(ParamsFault::Modulus);
     }
     if fermat_factors(size, n) {
-        return Err(ParamsFault::ClosePrimes);
+        return fault(ParamsFault::ClosePrimes);
     }
     // The factors of N have half its bits; anything much smaller is foul.
     let limit = 1u64 << (size.bits() / 3).min(16);
     if (3..limit).step_by(2).any(|d| (n % d).is_zero()) {
-        return Err(ParamsFault::Modulus);
+        return fault(ParamsFault::Modulus);
     }
-    let is_prime = |n: &BigUint| fermat_many(std::slice::from_ref(n), Backend::detect()) == [true];
-    if is_prime(n) {
-        return Err(ParamsFault::Modulus);
+    if fermat_many(std::slice::from_ref(n), Backend::detect())? == [true] {
+        return fault(ParamsFault::Modulus);
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! What is encrypted.
 
 use crate::arith::limbs::{self, SecretLimbs};
+use crate::codec;
 use crate::params::PublicParams;
 use crate::{Error, Result, random};
 use num_bigint::BigUint;
@@ -28,6 +29,36 @@ impl Plaintext {
             return Err(Error::OutOfRange { index: 0, limit: "a plaintext is below N" });
         }
         Ok(Self(Zeroizing::new(limbs::from_public(m, params.len()))))
+    }
+
+    /// A big-endian number below N, of at most the bytes of N. The time depends on how many bytes
+    /// there are, so they may be secret.
+    pub fn from_bytes(params: &PublicParams, bytes: &[u8]) -> Result<Self> {
+        let mut m = Zeroizing::new(vec![0; params.len()]);
+        let fits = bytes.len() <= codec::bytes_for(params.bits());
+        if fits {
+            for (i, byte) in bytes.iter().rev().enumerate() {
+                m[i / 8] |= u64::from(*byte) << (8 * (i % 8));
+            }
+        }
+        if !fits || limbs::ge_mask(&m, params.n_limbs()) != 0 {
+            return Err(Error::OutOfRange { index: 0, limit: "a plaintext is below N" });
+        }
+        Ok(Self(m))
+    }
+
+    /// The number in `len` bytes, big-endian; refused if it needs more. The buffer is wiped when
+    /// dropped.
+    pub fn to_bytes(&self, len: usize) -> Result<Zeroizing<Vec<u8>>> {
+        if !limbs::fits(&self.0, len.saturating_mul(8)) {
+            let limit = "a plaintext fits in the bytes asked for";
+            return Err(Error::OutOfRange { index: 0, limit });
+        }
+        let mut bytes = Zeroizing::new(vec![0; len]);
+        for (i, byte) in bytes.iter_mut().rev().enumerate() {
+            *byte = (self.0.get(i / 8).copied().unwrap_or(0) >> (8 * (i % 8))) as u8;
+        }
+        Ok(bytes)
     }
 
     /// Uniform in [1, N).

@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Fixture, big, fixture, plain};
+use common::{Fixture, big, fixture, padded, plain};
 use dyad_bcp::{
     Backend, ClaimedKey, EncodingFault, Error, Head, KeySize, MasterKey, ParamsFault, Partial,
     ProofContext, PublicParams, RawCiphertext, Result, SecretKey, UnifiedKey, UnprovedKey,
@@ -57,7 +57,7 @@ fn encodings(f: &Fixture) -> Vec<Encoding> {
             params.to_bytes(),
             false,
             &[],
-            Box::new(|bytes| Ok(PublicParams::from_bytes(bytes)?.to_bytes())),
+            Box::new(|bytes| Ok(PublicParams::insecure_from_bytes(bytes)?.to_bytes())),
         ),
         encoding(
             "a claimed key",
@@ -135,11 +135,7 @@ fn cannot(what: &'static str, fault: EncodingFault) -> Error {
 
 /// The number in the place of the one at `at`, big-endian.
 fn with_number(valid: &[u8], (at, len): (usize, usize), x: &BigUint) -> Vec<u8> {
-    let digits = x.to_bytes_be();
-    let mut bytes = valid.to_vec();
-    bytes[at..at + len].fill(0);
-    bytes[at + len - digits.len()..at + len].copy_from_slice(&digits);
-    bytes
+    [&valid[..at], &padded(x, len), &valid[at + len..]].concat()
 }
 
 #[test]
@@ -223,7 +219,9 @@ fn every_other_declared_size_is_refused() {
             bytes[2..4].copy_from_slice(&bits.to_be_bytes());
             let result = (e.decode)(&bytes);
             assert!(result.is_err(), "{}: {own} bits also encoded as {bits}", e.what);
-            if KeySize::from_bits(bits.into()).is_none() {
+            // Parameters alone may have any size, but theirs is the one that counts.
+            let any = e.what == "public parameters";
+            if !any || KeySize::insecure_from_bits(bits.into()).is_none() {
                 assert_eq!(refused(result), cannot(e.what, EncodingFault::Size(bits)));
             }
         }
@@ -232,22 +230,32 @@ fn every_other_declared_size_is_refused() {
 
 #[test]
 fn another_declared_size_is_refused_however_many_bytes_follow() {
-    // Parameters alone may have any size: theirs is the one that counts.
     for e in all().iter().filter(|e| e.what != "public parameters") {
         let own = u16::from_be_bytes([e.valid[2], e.valid[3]]);
         for bits in [8, 63, 65, 128, 1024, 2048, 3072, 4096] {
-            // The decoder itself tells how long an encoding of this size is.
-            let mut bytes = e.valid.clone();
-            bytes[2..4].copy_from_slice(&u16::to_be_bytes(bits));
-            let error = (e.decode)(&bytes);
-            if let Err(Error::Encoding { fault: EncodingFault::Length { expected, .. }, .. }) =
-                error
-            {
-                bytes.resize(expected, 0);
+            for len in [e.valid.len(), 3 * usize::from(bits) / 8, 16 * usize::from(bits)] {
+                let mut bytes = e.valid.clone();
+                bytes.resize(len.max(4), 0);
+                bytes[2..4].copy_from_slice(&u16::to_be_bytes(bits));
+                let error = refused((e.decode)(&bytes));
+                assert_eq!(error, cannot(e.what, EncodingFault::Size(bits)), "not {own}");
             }
-            let result = (e.decode)(&bytes);
-            assert!(result.is_err(), "{}: {own} bits also encoded as {bits}", e.what);
         }
+    }
+}
+
+#[test]
+fn insecure_parameters_are_refused_unless_the_caller_says_insecure() {
+    for name in ["toy", "64", "256", "512", "1024"] {
+        let (size, params) = (fixture(name).size, fixture(name).params());
+        let error = refused(PublicParams::from_bytes(&params.to_bytes()));
+        let fault = EncodingFault::Size(size.bits() as u16);
+        assert_eq!(error, cannot("public parameters", fault), "{name}");
+        assert_eq!(KeySize::from_bits(size.bits()), None);
+    }
+    for name in ["2048", "3072"] {
+        let params = fixture(name).params();
+        assert_eq!(PublicParams::from_bytes(&params.to_bytes()), Ok(params), "{name}");
     }
 }
 
@@ -357,12 +365,20 @@ fn secret_keys_out_of_range_are_refused() {
             assert_eq!(refused(decode(local, &sk)), range, "{sk}");
         }
     }
+    // An issued key is below the order of G, and what is the same modulo that is no key.
+    let order = &f.p * &f.q * f.e();
+    let sk = &order / 3u8;
+    decode(0, &sk).expect("an issued key");
+    for more in 1..4u8 {
+        assert_eq!(refused(decode(0, &(&order * more + &sk))), range);
+    }
     // A local key is twice a number; there is no third sort of key.
     assert_eq!(refused(decode(1, &big(7))), range);
     for local in 2..=255 {
         assert_eq!(refused(decode(local, &big(6))), range);
     }
-    decode(0, &(&n_squared - 1u8)).expect("the largest issued key");
+    decode(0, &(&order - 1u8)).expect("the largest issued key");
+    assert_eq!(refused(decode(0, &(&n_squared >> 2u8))), range);
     decode(1, &(&n_squared - 2u8)).expect_err("odd");
     decode(1, &(&n_squared - 1u8)).expect("the largest local key");
 }
@@ -402,12 +418,12 @@ fn parameters_that_are_not_fit_for_use_are_refused_in_bytes_as_well() {
         (big(u64::MAX), ParamsFault::ClosePrimes),
     ];
     for (x, fault) in moduli {
-        let error = refused(PublicParams::from_bytes(&with_number(&valid, n_place, &x)));
+        let error = refused(PublicParams::insecure_from_bytes(&with_number(&valid, n_place, &x)));
         assert_eq!(error, Error::Params(fault), "{x}");
     }
     let n_squared = &n * &n;
     for g in [big(0), big(1), n.clone(), &n_squared - 1u8, n_squared.clone(), n_squared + 4u8] {
-        let error = refused(PublicParams::from_bytes(&with_number(&valid, g_place, &g)));
+        let error = refused(PublicParams::insecure_from_bytes(&with_number(&valid, g_place, &g)));
         assert_eq!(error, Error::Params(ParamsFault::Generator), "{g}");
     }
 }

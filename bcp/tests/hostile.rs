@@ -11,7 +11,7 @@ mod printed;
 #[path = "hostile/slots.rs"]
 mod slots;
 
-use common::{Fixture, big, fixture, plain};
+use common::{Fixture, big, fixture, padded, plain};
 use dyad_bcp::master::KnownKey;
 use dyad_bcp::packing::SlotLayout;
 use dyad_bcp::{
@@ -118,12 +118,6 @@ fn unproved(params: &PublicParams, h: &BigUint) -> Result<UnprovedKey> {
     let mut bytes = valid[..valid.len() - len].to_vec();
     bytes.extend(padded(h, len));
     UnprovedKey::from_bytes(params, &bytes)
-}
-
-/// Big-endian, in `len` bytes.
-fn padded(x: &BigUint, len: usize) -> Vec<u8> {
-    let digits = x.to_bytes_be();
-    [vec![0; len - digits.len()], digits].concat()
 }
 
 /// Bytes of a residue modulo N² in encodings.

@@ -35,7 +35,7 @@ exponent(label) = 1 + number(label, floor(N^2 / 2) - 1).
   operations      on the encryptions x; c = 0, 1, N - 1, number('c', N)
   unified         m = number('unified m', N), r = exponent('unified r')
   packings        min, max, 0, -1, and for i >= 4: number('value i', 2^l) - 2^(l - 1)
-The set 'toy' ends its keys and encryptions with those of the design's example.
+The set 'toy' ends its keys and encryptions with those of the example in docs/paper-map.md.
 
 Formulas, modulo N^2. g^(p'q') = 1 + kN. h = g^sk. A = g^r, B = h^r (1 + mN). add: (AA', BB').
 subtract: (A/A', B/B'). negate: (1/A, 1/B). scale: (A^c, B^c). add_plain: (A, B (1 + cN)).
@@ -52,7 +52,8 @@ ceil(ceil(bits / 2) / 8), s in ceil((2 bits + 257) / 8).
   2 claimed key   parameters' id, y, t, s
   3 public key    parameters' id, h
   4 ciphertext    key's id, A, B
-  5 secret key    parameters' id, 1 if local (then sk is even) else 0 (1 byte), sk
+  5 secret key    parameters' id, 1 if local (then sk is even) else 0 (1 byte), sk; sk is below
+                  N^2 if local, else below N^2 / 4
   6 master key    parameters' id, p, q
   7 partial       member's id, unified key's id, A, P
   8 head          key's id, A
@@ -68,7 +69,7 @@ Negative vectors: 'kind' says what is tried with 'bytes' or 'values' under the s
 its key 0, its unified key, its proof's study and owner; 'error' is what must come of it.";
 
 /// The sets of the file, small and large.
-const SETS: [&str; 6] = ["toy", "64", "256", "512", "1024", "2048"];
+const SETS: [&str; 7] = ["toy", "64", "256", "512", "1024", "2048", "3072"];
 
 fn path() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("testdata/vectors.json")

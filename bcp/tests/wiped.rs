@@ -244,7 +244,7 @@ fn packing_leaves_nothing_behind() {
 fn paragen_leaves_nothing_behind() {
     let _alone = alone();
     for backend in Backend::available() {
-        let size = KeySize::from_bits(256).expect("a size");
+        let size = KeySize::insecure_from_bits(256).expect("a size");
         let (made, freed) = kept(&|| ParaGen::new(size).backend(backend).run());
         let (params, master) = made.expect("parameters");
         let bytes = master.to_bytes();

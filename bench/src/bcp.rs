@@ -4,8 +4,8 @@ use crate::figure::Figure;
 use crate::measure::{Pair, compare, median, on_one_core, seconds};
 use crate::{Bench, Done, Show};
 use dyad_bcp::{
-    Backend, KeySize, MasterKey, ParaGen, Plaintext, PublicKey, PublicParams, SecretKey,
-    UnifiedKey, fermat_many,
+    Backend, Ciphertext, KeySize, MasterKey, ParaGen, Plaintext, PublicKey, PublicParams,
+    SecretKey, UnifiedKey, fermat_many,
 };
 use num_bigint::BigUint;
 use rand::TryRng;
@@ -32,7 +32,7 @@ pub(crate) const BENCHES: &[Bench] = &[
     Bench { name: "bcp.partial", about: "an owner's part of a joint decryption", run: partial },
     Bench {
         name: "bcp.paragen",
-        about: "parameter generation on all cores, median of 5; ratio: batched test of candidates",
+        about: "parameter generation on all cores; ratio: tests of one list of composite candidates",
         run: paragen,
     },
 ];
@@ -126,7 +126,7 @@ fn modexp_on(name: &'static str, backend: Backend, show: Show<'_>) -> Done {
             )
         })?;
         let described = format!("{bits} bits, {backend:?}, batch {batch}");
-        show(figure(name, described, &pair, "num-bigint modpow"));
+        show(figure(name, described, &pair, "num-bigint modpow"))?;
     }
     Ok(())
 }
@@ -154,31 +154,32 @@ fn encrypt(show: Show<'_>) -> Done {
             describe(size, Backend::detect()),
             &pair,
             "num-bigint modpow, two",
-        ));
+        ))?;
     }
     Ok(())
+}
+
+/// What is one power of A with the owner's secret as exponent, beside that power.
+fn power_of_secret(
+    bench: &'static str,
+    world: &World,
+    size: KeySize,
+    ciphertext: &Ciphertext,
+    ours: impl FnMut() + Send,
+) -> Result<Figure, Box<dyn Error>> {
+    // Any exponent of the same length costs the same.
+    let sk = World::numbers(2 * size.bits() - 8)?.swap_remove(0);
+    let baseline = || drop(black_box(ciphertext.a().modpow(&sk, &world.n_squared)));
+    let pair = on_one_core(|| compare(BATCH, ours, 1, baseline))?;
+    Ok(figure(bench, describe(size, Backend::detect()), &pair, "num-bigint modpow, one"))
 }
 
 fn decrypt_user(show: Show<'_>) -> Done {
     for size in SIZES {
         let world = World::new(size)?;
         let ciphertexts = world.key().encrypt_many(&world.plaintexts()?)?;
-        // Any exponent of the same length costs the same.
-        let sk = World::numbers(2 * size.bits() - 8)?.swap_remove(0);
-        let pair = on_one_core(|| {
-            compare(
-                BATCH,
-                || drop(black_box(world.secret.decrypt_many(&ciphertexts))),
-                1,
-                || drop(black_box(ciphertexts[0].a().modpow(&sk, &world.n_squared))),
-            )
-        })?;
-        show(figure(
-            "bcp.decrypt.user",
-            describe(size, Backend::detect()),
-            &pair,
-            "num-bigint modpow, one",
-        ));
+        let ours = || drop(black_box(world.secret.decrypt_many(&ciphertexts)));
+        show(power_of_secret("bcp.decrypt.user", &world, size, &ciphertexts[0], ours)?)?;
     }
     Ok(())
 }
@@ -208,7 +209,7 @@ fn decrypt_master(show: Show<'_>) -> Done {
             describe(size, Backend::detect()),
             &pair,
             "num-bigint modpow, three",
-        ));
+        ))?;
     }
     Ok(())
 }
@@ -219,22 +220,9 @@ fn partial(show: Show<'_>) -> Done {
         let other = SecretKey::generate(&world.params)?;
         let unified = UnifiedKey::new(&[world.key().clone(), other.public().clone()])?;
         let ciphertexts = unified.key().encrypt_many(&world.plaintexts()?)?;
-        let heads: Vec<_> = ciphertexts.iter().map(dyad_bcp::Ciphertext::head).collect();
-        let sk = World::numbers(2 * size.bits() - 8)?.swap_remove(0);
-        let pair = on_one_core(|| {
-            compare(
-                BATCH,
-                || drop(black_box(world.secret.partial_many(&unified, &heads))),
-                1,
-                || drop(black_box(ciphertexts[0].a().modpow(&sk, &world.n_squared))),
-            )
-        })?;
-        show(figure(
-            "bcp.partial",
-            describe(size, Backend::detect()),
-            &pair,
-            "num-bigint modpow, one",
-        ));
+        let heads: Vec<_> = ciphertexts.iter().map(Ciphertext::head).collect();
+        let ours = || drop(black_box(world.secret.partial_many(&unified, &heads)));
+        show(power_of_secret("bcp.partial", &world, size, &ciphertexts[0], ours)?)?;
     }
     Ok(())
 }
@@ -253,9 +241,9 @@ fn paragen(show: Show<'_>) -> Done {
             compare(
                 candidates.len(),
                 || drop(black_box(fermat_many(&candidates, Backend::detect()))),
-                8,
+                candidates.len(),
                 || {
-                    for c in &candidates[..8] {
+                    for c in &candidates {
                         black_box(num_prime::nt_funcs::is_prime(c, None));
                     }
                 },
@@ -270,25 +258,27 @@ fn paragen(show: Show<'_>) -> Done {
             ),
             value: median(&mut times),
             unit: "s",
-            baseline: Some("num-prime is_prime, the same candidates, one core"),
+            baseline: Some("num-prime is_prime, candidates per second, one core"),
             ratio: Some(pair.ratio()),
             ..Figure::default()
-        });
+        })?;
     }
     Ok(())
 }
 
-/// Random odd numbers without a factor below 1000: what is worth an exponentiation.
+/// What a search spends its time on: random odd numbers without a factor below 1000 that are
+/// composite. A prime takes num-prime many times as long, and whether one is among a few is chance.
 fn sieved(bits: usize) -> Result<Vec<BigUint>, Box<dyn Error>> {
     let mut found = Vec::new();
     while found.len() < BATCH {
-        for mut c in World::numbers(bits + 8 - bits % 8)? {
-            c >>= 8 - bits % 8;
+        let mut odd = World::numbers(bits + 8 - bits % 8)?;
+        for c in &mut odd {
+            *c >>= 8 - bits % 8;
             c.set_bit(0, true);
-            if (3u32..1000).step_by(2).all(|d| &c % d != BigUint::ZERO) {
-                found.push(c);
-            }
         }
+        odd.retain(|c| (3u32..1000).step_by(2).all(|d| c % d != BigUint::ZERO));
+        let prime = fermat_many(&odd, Backend::detect())?;
+        found.extend(odd.into_iter().zip(prime).filter_map(|(c, prime)| (!prime).then_some(c)));
     }
     found.truncate(BATCH);
     Ok(found)

@@ -167,7 +167,7 @@ fn figure(bench: &'static str, params: String, pair: &Pair) -> Figure {
 
 fn matmul(show: Show<'_>) -> Done {
     let pair = World::new(CUBE)?.compare(multiply)?;
-    show(figure("mpc.matmul", format!("1024³, {:?}", Backend::detect()), &pair));
+    show(figure("mpc.matmul", format!("1024³, {:?}", Backend::detect()), &pair))?;
     Ok(())
 }
 
@@ -176,7 +176,7 @@ fn backends(show: Show<'_>) -> Done {
     for backend in Backend::available() {
         let pair =
             world.compare(|a, b, out| backend.sum_products(&[(a, b)], out, Onto::Nothing))?;
-        show(figure("mpc.matmul.backends", format!("1024³, {backend:?}"), &pair));
+        show(figure("mpc.matmul.backends", format!("1024³, {backend:?}"), &pair))?;
     }
     Ok(())
 }
@@ -186,7 +186,7 @@ fn shapes(show: Show<'_>) -> Done {
         let pair = World::new(shape)?.compare(multiply)?;
         let backend = Backend::for_shape(shape.rows, shape.depth, shape.columns);
         let params = format!("{}, {backend:?}", shape.describe());
-        show(figure("mpc.matmul.shapes", params, &pair));
+        show(figure("mpc.matmul.shapes", params, &pair))?;
     }
     Ok(())
 }

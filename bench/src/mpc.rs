@@ -56,6 +56,6 @@ fn relu(show: Show<'_>) -> Done {
         bytes_sent: Some(run.traffic[0].bytes_sent),
         bytes_dealt: Some(run.dealt),
         ..Figure::default()
-    });
+    })?;
     Ok(())
 }

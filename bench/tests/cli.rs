@@ -1,6 +1,6 @@
 //! The command as a user meets it.
 
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 fn dyad_bench(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_dyad-bench")).args(arguments).output().expect("it starts")
@@ -59,4 +59,43 @@ fn json_lines_stand_alone_on_standard_output() {
         let positive = |key: &str| figure[key].as_f64().is_some_and(|x| x > 0.0);
         assert!(positive("value") && positive("ratio"), "{line}");
     }
+}
+
+#[test]
+fn the_list_is_json_where_json_is_asked_for() {
+    let output = dyad_bench(&["bcp.decrypt", "--list", "--json"]);
+    assert!(output.status.success());
+    let names: Vec<_> = stdout(&output)
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).expect("an object"))
+        .inspect(|line| assert!(line["about"].is_string()))
+        .map(|line| line["bench"].as_str().expect("a name").to_owned())
+        .collect();
+    assert_eq!(names, ["bcp.decrypt.user", "bcp.decrypt.master"]);
+    let output = dyad_bench(&["--list", "nothing"]);
+    assert!(!output.status.success() && output.stdout.is_empty());
+}
+
+#[test]
+fn a_reader_that_goes_away_ends_it_quietly() {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_dyad-bench"))
+        .arg("--list")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    drop(child.stdout.take());
+    let output = child.wait_with_output().expect("it ends");
+    assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+}
+
+#[test]
+fn a_full_disk_is_an_error_and_no_panic() {
+    // There is one on Linux alone.
+    let Ok(full) = std::fs::File::options().write(true).open("/dev/full") else { return };
+    let mut command = Command::new(env!("CARGO_BIN_EXE_dyad-bench"));
+    let output = command.arg("--list").stdout(full).output().expect("it starts");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.starts_with("dyad-bench: ") && !said.contains("panicked"), "{said}");
 }

@@ -1,6 +1,6 @@
 //! What each fuzz target does with its bytes: decode them, and if they are accepted, encode the
 //! value again and see the same bytes. So a decoder neither panics nor knows two encodings of one
-//! value.
+//! value. Files of owners have no one encoding: what is read of them is put to use.
 //!
 //! Every function returns whether the bytes were accepted.
 
@@ -9,6 +9,7 @@ use dyad_bcp::{
     ClaimedKey, Head, KeySize, MasterKey, Partial, Plaintext, ProofContext, PublicParams,
     RawCiphertext, SecretKey, UnifiedKey, UnprovedKey,
 };
+use dyad_data::{Limits, ReadOptions, Schema, Table};
 use num_bigint::BigUint;
 use std::sync::LazyLock;
 
@@ -43,7 +44,7 @@ fn fixture(name: &str) -> (PublicParams, MasterKey) {
         let digits = one[field].as_str().expect("digits");
         BigUint::parse_bytes(digits.as_bytes(), 16).expect("hexadecimal digits")
     };
-    let size = one["bits"].as_u64().and_then(|bits| KeySize::from_bits(bits as usize));
+    let size = one["bits"].as_u64().and_then(|bits| KeySize::insecure_from_bits(bits as usize));
     let (p, q) = (number("p"), number("q"));
     let params = PublicParams::new(size.expect("a size"), &p * &q, number("g")).expect("fixture");
     let master = MasterKey::new(&params, &p, &q).expect("fixture");
@@ -55,6 +56,18 @@ pub fn init() {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).use_current_thread();
     pool.build_global().expect("the first pool");
     LazyLock::force(&WORLD);
+}
+
+/// As [`init`], for a decoder that catches the panics of a library it uses. libFuzzer's hook ends the
+/// process at any panic; without it, those that nobody catches still do.
+pub fn init_caught() {
+    init();
+    std::panic::set_hook(Box::new(|panic| {
+        let of_library = panic.location().is_some_and(|at| at.file().contains("/parquet-"));
+        if !of_library {
+            eprintln!("{panic}");
+        }
+    }));
 }
 
 /// Ends an execution. With `FUZZ_SEEDS` set all bytes must be accepted: a seed that no longer is
@@ -70,7 +83,7 @@ fn same(again: &[u8], bytes: &[u8]) -> bool {
 }
 
 pub fn public_params(bytes: &[u8]) -> bool {
-    PublicParams::from_bytes(bytes).is_ok_and(|params| same(&params.to_bytes(), bytes))
+    PublicParams::insecure_from_bytes(bytes).is_ok_and(|params| same(&params.to_bytes(), bytes))
 }
 
 pub fn claimed_key(bytes: &[u8]) -> bool {
@@ -92,8 +105,7 @@ pub fn raw_ciphertext(bytes: &[u8]) -> bool {
 
 pub fn head(bytes: &[u8]) -> bool {
     let Ok(head) = Head::from_bytes(&WORLD.params, bytes) else { return false };
-    same(&head.to_bytes(), bytes)
-        && WORLD.owner.partial_many(&WORLD.unified, &[head]).is_ok()
+    same(&head.to_bytes(), bytes) && WORLD.owner.partial_many(&WORLD.unified, &[head]).is_ok()
 }
 
 pub fn partial(bytes: &[u8]) -> bool {
@@ -130,4 +142,33 @@ pub fn slots(bytes: &[u8]) -> bool {
     assert_eq!(slots.len(), usize::from(*count));
     assert!(layout.pack(&slots) == Ok(plaintexts), "what was unpacked packs to something else");
     rest.is_empty()
+}
+
+/// Small, so that what is large is refused and not waited for.
+const LIMITS: Limits =
+    Limits { bytes: 1 << 20, rows: 1 << 12, columns: 1 << 8, cells: 1 << 14, bad_cells: 20 };
+
+/// A file in the format that its name says: read, and encoded by the schema proposed for it.
+pub fn table(name: &str, bytes: &[u8]) -> bool {
+    let options = ReadOptions { limits: LIMITS, ..ReadOptions::default() };
+    let Ok(table) = Table::from_bytes(name, bytes, &options) else { return false };
+    if let Ok(schema) = Schema::suggest(&table, None).accept()
+        && let Ok(encoded) = schema.encode(&table, &LIMITS)
+    {
+        assert!(encoded.rows() <= table.rows(), "records out of nothing");
+    }
+    true
+}
+
+/// A schema in TOML or JSON: what is written of it reads as the same.
+pub fn schema(bytes: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(bytes) else { return false };
+    let Ok(schema) = Schema::from_toml(text).or_else(|_| Schema::from_json(text)) else {
+        return false;
+    };
+    let again = [Schema::from_toml(&schema.to_toml()), Schema::from_json(&schema.to_json(false))];
+    for again in again {
+        assert_eq!(again.expect("as written").digest(), schema.digest());
+    }
+    true
 }

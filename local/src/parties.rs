@@ -5,13 +5,17 @@
 //! other, and *transformed to the unified key*: C0, which holds the master key, re-encrypts m_0 and
 //! C1's blinded m_1 + rho; C1 takes rho and the constants off, under encryption.
 //!
+//! And it is the paper's end: C1 shows each hospital the heads A of the result, each hospital
+//! answers with its partial decryptions, and every hospital joins B with the partials of all. C1
+//! sees no partial: with all of them it would read the result. C0 sees no ciphertext of it.
+//!
 //! In one process nothing is sealed and nothing is sent; the services will do both.
 
 use dyad_bcp::master::{KnownKey, MasterKey};
 use dyad_bcp::packing::{STATISTICAL_BITS, Slot, SlotLayout};
 use dyad_bcp::{
-    Ciphertext, ClaimedKey, Error, Plaintext, ProofContext, PublicKey, PublicParams, Result,
-    SecretKey, UnifiedKey,
+    Ciphertext, ClaimedKey, Error, Head, KeyId, Partial, Plaintext, ProofContext, PublicKey,
+    PublicParams, Result, SecretKey, UnifiedKey,
 };
 
 /// l: bits of a value.
@@ -22,6 +26,23 @@ fn layout(params: &PublicParams) -> Result<SlotLayout> {
     SlotLayout::new(params, VALUE_BITS, STATISTICAL_BITS)
 }
 
+/// A hospital's published key with its name.
+pub(crate) struct Claim {
+    name: &'static str,
+    key: ClaimedKey,
+}
+
+/// Verifies each hospital's proof and unifies the keys. Every party does this for itself: who lets
+/// another do it takes whatever key the other likes.
+fn verify(claims: &[Claim]) -> Result<(Vec<PublicKey>, UnifiedKey)> {
+    let verify = |claim: &Claim| {
+        claim.key.verify(&ProofContext { study: STUDY, owner: claim.name.as_bytes() })
+    };
+    let members = claims.iter().map(verify).collect::<Result<Vec<_>>>()?;
+    let unified = UnifiedKey::new(&members)?;
+    Ok((members, unified))
+}
+
 /// An owner of data: its key and its column.
 pub(crate) struct Hospital {
     name: &'static str,
@@ -29,24 +50,23 @@ pub(crate) struct Hospital {
     column: Vec<i64>,
 }
 
-/// What a hospital sends: ciphertexts under its key for C0 and for C1.
-pub(crate) struct Upload {
-    key: PublicKey,
-    for_c0: Vec<Ciphertext>,
-    for_c1: Vec<Ciphertext>,
+/// A hospital's ciphertexts for one of the clouds, under the hospital's key.
+pub(crate) struct Part {
+    key: KeyId,
+    ciphertexts: Vec<Ciphertext>,
     rows: usize,
 }
 
-impl Upload {
+impl Part {
     pub(crate) fn len(&self) -> usize {
-        self.for_c0.len() + self.for_c1.len()
+        self.ciphertexts.len()
     }
 }
 
-/// A hospital's published key with its name.
-pub(crate) struct Claim {
-    name: &'static str,
-    key: ClaimedKey,
+/// What a hospital sends, to each cloud its part.
+pub(crate) struct Upload {
+    pub for_c0: Part,
+    pub for_c1: Part,
 }
 
 impl Hospital {
@@ -71,38 +91,80 @@ impl Hospital {
         let m_1 =
             u.iter().zip(&r).map(|(u, r)| u.plus(&top).minus(r)).collect::<Option<Vec<Slot>>>();
         let m_1 = m_1.ok_or(Error::Packing("a blind exceeds its bound"))?;
-        let key = self.secret.public().clone();
-        let for_c0 = key.encrypt_many(&layout.pack(&r)?)?;
-        let for_c1 = key.encrypt_many(&layout.pack(&m_1)?)?;
-        Ok(Upload { key, for_c0, for_c1, rows: self.column.len() })
+        let key = self.secret.public();
+        let part = |slots: &[Slot]| -> Result<Part> {
+            let ciphertexts = key.encrypt_many(&layout.pack(slots)?)?;
+            Ok(Part { key: key.id(), ciphertexts, rows: slots.len() })
+        };
+        Ok(Upload { for_c0: part(&r)?, for_c1: part(&m_1)? })
+    }
+
+    /// This hospital's part of the joint decryption. With a network it would first check that both
+    /// clouds signed for these heads, and seal the partials to the hospitals.
+    pub(crate) fn partials(&self, claims: &[Claim], heads: &[Head]) -> Result<Vec<Partial>> {
+        let (_, unified) = verify(claims)?;
+        self.secret.partial_many(&unified, heads)
+    }
+
+    /// Opens the sums with the partials of all hospitals, and reads the slots.
+    pub(crate) fn open(
+        &self,
+        claims: &[Claim],
+        sums: &Sums,
+        partials: &[Vec<Partial>],
+    ) -> Result<Vec<i64>> {
+        let layout = layout(self.secret.params())?;
+        let (_, unified) = verify(claims)?;
+        let of_each: Vec<Vec<_>> = (0..sums.ciphertexts.len())
+            .map(|i| partials.iter().filter_map(|p| p.get(i).cloned()).collect())
+            .collect();
+        let opened: Vec<Plaintext> = unified.open_many(&sums.ciphertexts, &of_each)?;
+        let slots = layout.unpack(&opened, sums.rows)?;
+        let values = slots.iter().map(|slot| layout.value(slot, sums.terms)).collect::<Option<_>>();
+        values.ok_or(Error::Packing("a sum exceeds 64 bits"))
     }
 }
 
-/// C0: holds the master key, sees blinded values only.
-pub(crate) struct AuxiliaryCloud<'a> {
-    master: &'a MasterKey,
-    unified: &'a PublicKey,
-    known: Vec<(PublicKey, KnownKey)>,
+/// C0: holds the master key and the hospitals' parts R, sees blinded values only.
+pub(crate) struct AuxiliaryCloud {
+    master: MasterKey,
+    unified: UnifiedKey,
+    known: Vec<(KeyId, KnownKey)>,
+    parts: Vec<Part>,
 }
 
-impl<'a> AuxiliaryCloud<'a> {
-    pub(crate) fn new(
-        master: &'a MasterKey,
-        unified: &'a UnifiedKey,
-        members: &[PublicKey],
-    ) -> Result<Self> {
-        let known = members
-            .iter()
-            .map(|key| Ok((key.clone(), master.know(key)?)))
-            .collect::<Result<_>>()?;
-        Ok(Self { master, unified: unified.key(), known })
+/// What C0 makes of one hospital's data: under the unified key.
+pub(crate) struct Transformed {
+    m_0: Vec<Ciphertext>,
+    blinded_m_1: Vec<Ciphertext>,
+}
+
+impl AuxiliaryCloud {
+    pub(crate) fn new(master: MasterKey, claims: &[Claim]) -> Result<Self> {
+        let (members, unified) = verify(claims)?;
+        let known =
+            members.iter().map(|key| Ok((key.id(), master.know(key)?))).collect::<Result<_>>()?;
+        Ok(Self { master, unified, known, parts: Vec::new() })
     }
 
-    /// Opens what is a share or blinded, and encrypts it anew under the unified key.
-    fn transform(&self, key: &PublicKey, ciphertexts: &[Ciphertext]) -> Result<Vec<Ciphertext>> {
-        let known = self.known.iter().find(|(known, _)| known == key).map(|(_, known)| known);
+    pub(crate) fn receive(&mut self, part: Part) {
+        self.parts.push(part);
+    }
+
+    /// Opens a hospital's R, which C0 has, and its blinded m_1, which C1 sends; encrypts both anew.
+    fn transform(&self, hospital: KeyId, blinded_m_1: &[Ciphertext]) -> Result<Transformed> {
+        let part = self.parts.iter().find(|part| part.key == hospital);
+        let part = part.ok_or(Error::Members("C0 has no data of this hospital"))?;
+        Ok(Transformed {
+            m_0: self.under_unified_key(hospital, &part.ciphertexts)?,
+            blinded_m_1: self.under_unified_key(hospital, blinded_m_1)?,
+        })
+    }
+
+    fn under_unified_key(&self, key: KeyId, ciphertexts: &[Ciphertext]) -> Result<Vec<Ciphertext>> {
+        let known = self.known.iter().find(|(known, _)| *known == key).map(|(_, known)| known);
         let known = known.ok_or(Error::Members("a key that no hospital of this study has"))?;
-        self.unified.encrypt_many(&self.master.decrypt_many(known, ciphertexts)?)
+        self.unified.key().encrypt_many(&self.master.decrypt_many(known, ciphertexts)?)
     }
 }
 
@@ -110,85 +172,71 @@ impl<'a> AuxiliaryCloud<'a> {
 pub(crate) struct MainCloud {
     unified: UnifiedKey,
     members: Vec<PublicKey>,
+    parts: Vec<Part>,
 }
 
 /// Packed sums under the unified key, and how many offsets each slot carries.
 pub(crate) struct Sums {
     ciphertexts: Vec<Ciphertext>,
+    rows: usize,
     terms: u32,
 }
 
+impl Sums {
+    /// What hospitals get to answer to: A alone.
+    pub(crate) fn heads(&self) -> Vec<Head> {
+        self.ciphertexts.iter().map(Ciphertext::head).collect()
+    }
+}
+
 impl MainCloud {
-    /// Verifies each hospital's proof and unifies the keys.
     pub(crate) fn new(claims: &[Claim]) -> Result<Self> {
-        let verify = |claim: &Claim| {
-            claim.key.verify(&ProofContext { study: STUDY, owner: claim.name.as_bytes() })
-        };
-        let members = claims.iter().map(verify).collect::<Result<Vec<_>>>()?;
-        Ok(Self { unified: UnifiedKey::new(&members)?, members })
+        let (members, unified) = verify(claims)?;
+        Ok(Self { unified, members, parts: Vec::new() })
     }
 
-    pub(crate) fn unified(&self) -> &UnifiedKey {
-        &self.unified
+    pub(crate) fn receive(&mut self, part: Part) {
+        self.parts.push(part);
     }
 
-    pub(crate) fn members(&self) -> &[PublicKey] {
-        &self.members
-    }
-
-    /// Brings every upload under the unified key and adds them row by row.
-    pub(crate) fn sum_with(
-        &self,
-        auxiliary: &AuxiliaryCloud<'_>,
-        uploads: &[Upload],
-    ) -> Result<Sums> {
+    /// Brings all data under the unified key and adds them row by row.
+    pub(crate) fn sum_with(&self, auxiliary: &AuxiliaryCloud) -> Result<Sums> {
         let key = self.unified.key();
+        let rows = self.parts.first().map_or(0, |part| part.rows);
+        if self.parts.iter().any(|part| part.rows != rows) {
+            return Err(Error::Members("the hospitals do not have the same rows"));
+        }
+        // Every value gets a blind of its own, and their statistical distances add up.
+        let blinded = self.parts.iter().map(|part| part.rows as u64).sum();
+        if !layout(key.params())?.allows(blinded) {
+            return Err(Error::Packing("too many values for blinds of this length"));
+        }
         let mut sum: Option<Vec<Ciphertext>> = None;
-        for upload in uploads {
-            let unified = self.to_unified_key(auxiliary, upload)?;
+        for part in &self.parts {
+            let unified = self.to_unified_key(auxiliary, part)?;
             sum = Some(match sum {
                 None => unified,
                 Some(sum) => key.add_many(&sum, &unified)?,
             });
         }
-        Ok(Sums { ciphertexts: sum.unwrap_or_default(), terms: uploads.len() as u32 })
+        let terms = self.parts.len() as u32;
+        Ok(Sums { ciphertexts: sum.unwrap_or_default(), rows, terms })
     }
 
     /// `[u] = [m_0] + [m_1 + rho] - rho - 2^{l+sigma}`
-    fn to_unified_key(
-        &self,
-        auxiliary: &AuxiliaryCloud<'_>,
-        upload: &Upload,
-    ) -> Result<Vec<Ciphertext>> {
+    fn to_unified_key(&self, auxiliary: &AuxiliaryCloud, part: &Part) -> Result<Vec<Ciphertext>> {
+        let owner = self.members.iter().find(|key| key.id() == part.key);
+        let owner = owner.ok_or(Error::Members("a key that no hospital of this study has"))?;
         let key = self.unified.key();
         let layout = layout(key.params())?;
-        let rho = (0..upload.rows).map(|_| layout.blind()).collect::<Result<Vec<_>>>()?;
-        let rho_packed = layout.pack(&rho)?;
-        let blinded = upload.key.add_plain_many(&upload.for_c1, &rho_packed)?;
-        let blinded = upload.key.rerandomize_many(&blinded)?;
-        let m_0 = auxiliary.transform(&upload.key, &upload.for_c0)?;
-        let m_1 = auxiliary.transform(&upload.key, &blinded)?;
+        let rho = (0..part.rows).map(|_| layout.blind()).collect::<Result<Vec<_>>>()?;
+        let blinded = owner.add_plain_many(&part.ciphertexts, &layout.pack(&rho)?)?;
+        let blinded = owner.rerandomize_many(&blinded)?;
+        let Transformed { m_0, blinded_m_1 } = auxiliary.transform(part.key, &blinded)?;
         let top = layout.blind_bound();
         let off: Vec<Slot> = rho.iter().map(|rho| rho.plus(&top)).collect();
         let off = key.encrypt_many(&layout.pack(&off)?)?;
-        key.sub_many(&key.add_many(&m_0, &m_1)?, &off)
-    }
-
-    /// Hands each hospital the heads, joins their partial decryptions, reads the slots.
-    pub(crate) fn open(&self, hospitals: &[Hospital], sums: &Sums) -> Result<Vec<i64>> {
-        let layout = layout(self.unified.key().params())?;
-        let heads: Vec<_> = sums.ciphertexts.iter().map(Ciphertext::head).collect();
-        let partials = hospitals
-            .iter()
-            .map(|hospital| hospital.secret.partial_many(&self.unified, &heads))
-            .collect::<Result<Vec<_>>>()?;
-        let of_each: Vec<Vec<_>> =
-            (0..heads.len()).map(|i| partials.iter().map(|p| p[i].clone()).collect()).collect();
-        let opened: Vec<Plaintext> = self.unified.open_many(&sums.ciphertexts, &of_each)?;
-        let rows = hospitals.first().map_or(0, |h| h.column.len());
-        let slots = layout.unpack(&opened, rows)?;
-        let values = slots.iter().map(|slot| layout.value(slot, sums.terms)).collect::<Option<_>>();
-        values.ok_or(Error::Packing("a sum exceeds 64 bits"))
+        key.sub_many(&key.add_many(&m_0, &blinded_m_1)?, &off)
     }
 }
 
@@ -196,4 +244,70 @@ impl MainCloud {
 pub(crate) fn sums_in_the_clear(hospitals: &[Hospital]) -> Vec<i64> {
     let rows = hospitals.first().map_or(0, |h| h.column.len());
     (0..rows).map(|row| hospitals.iter().map(|h| h.column[row]).sum()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dyad_bcp::{KeySize, ParaGen};
+
+    struct Study {
+        hospitals: Vec<Hospital>,
+        claims: Vec<Claim>,
+        auxiliary: AuxiliaryCloud,
+        main: MainCloud,
+    }
+
+    fn study() -> Study {
+        let (params, master) = ParaGen::new(KeySize::Bits2048).run().expect("parameters");
+        let hospital = |name| Hospital::new(name, &params, 30).expect("a hospital");
+        let hospitals: Vec<_> = ["North", "South"].map(hospital).into();
+        let claims: Vec<_> = hospitals.iter().map(|h| h.claim().expect("a proof")).collect();
+        let mut main = MainCloud::new(&claims).expect("proofs that hold");
+        let mut auxiliary = AuxiliaryCloud::new(master, &claims).expect("proofs that hold");
+        for hospital in &hospitals {
+            let Upload { for_c0, for_c1 } = hospital.upload().expect("an upload");
+            auxiliary.receive(for_c0);
+            main.receive(for_c1);
+        }
+        Study { hospitals, claims, auxiliary, main }
+    }
+
+    #[test]
+    fn hospitals_together_open_the_sums_and_none_alone() {
+        let s = study();
+        let sums = s.main.sum_with(&s.auxiliary).expect("sums");
+        let partials: Vec<_> = s
+            .hospitals
+            .iter()
+            .map(|h| h.partials(&s.claims, &sums.heads()).expect("a member"))
+            .collect();
+        for hospital in &s.hospitals {
+            let opened = hospital.open(&s.claims, &sums, &partials).expect("all partials");
+            assert_eq!(opened, sums_in_the_clear(&s.hospitals));
+            let alone = hospital.open(&s.claims, &sums, &partials[..1]);
+            assert!(matches!(alone, Err(Error::Members(_))), "opened without the other's part");
+        }
+    }
+
+    #[test]
+    fn every_party_refuses_a_proof_that_does_not_hold() {
+        let mut s = study();
+        let sums = s.main.sum_with(&s.auxiliary).expect("sums");
+        // The proof is for another name.
+        s.claims[1].name = "West";
+        assert_eq!(MainCloud::new(&s.claims).map(|_| ()), Err(Error::BadProof));
+        let c0 = AuxiliaryCloud::new(s.auxiliary.master, &s.claims);
+        assert_eq!(c0.map(|_| ()), Err(Error::BadProof));
+        let partials = s.hospitals[0].partials(&s.claims, &sums.heads());
+        assert_eq!(partials.map(|_| ()), Err(Error::BadProof));
+    }
+
+    #[test]
+    fn c1_alone_brings_nothing_under_the_unified_key() {
+        let mut s = study();
+        s.auxiliary.parts.clear();
+        let sums = s.main.sum_with(&s.auxiliary).map(|_| ());
+        assert!(matches!(sums, Err(Error::Members(_))));
+    }
 }

@@ -32,6 +32,9 @@ use zeroize::Zeroize;
 /// Every backend leaves at least this many bits free above M (see the module's head).
 pub(crate) const SPARE_BITS: usize = 8;
 
+/// Every backend has room for moduli of this many bits.
+pub(crate) const MAX_BITS: usize = 15_592;
+
 /// A backend: arithmetic on `LANES` pairs at once, lane i modulo the square of the i-th modulus.
 pub(crate) trait Kernel: Sized + Send + Sync + 'static {
     /// `LANES` pairs, in the backend's own digits. Wiped by whoever keeps secrets in it.

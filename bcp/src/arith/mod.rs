@@ -19,6 +19,8 @@ pub(crate) mod window;
 #[cfg(test)]
 mod tests;
 
+use crate::{Error, Result};
+
 /// Which code does the arithmetic. All give the same numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -38,6 +40,11 @@ impl Backend {
             return Self::Ifma;
         }
         Self::Portable
+    }
+
+    /// An error unless this processor can run it.
+    pub(crate) fn check(self) -> Result<()> {
+        if Self::available().contains(&self) { Ok(()) } else { Err(Error::Backend(self)) }
     }
 
     /// Every backend this processor can run.

@@ -4,6 +4,10 @@ mod limb_functions;
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 mod memcheck;
 mod primality;
+// Shared with the tests outside, which need it to be public.
+#[allow(unreachable_pub)]
+#[path = "../../tests/common/skipped.rs"]
+mod skipped;
 
 use super::Backend;
 #[cfg(target_arch = "x86_64")]
@@ -14,6 +18,7 @@ use super::portable::Portable;
 use super::ring::{Pair, square_ring};
 use num_bigint::BigUint;
 use num_traits::{One, Zero};
+use skipped::skipped;
 use std::sync::Arc;
 
 /// One of Vigna's generators (splitmix64): the same numbers in every run.
@@ -57,7 +62,8 @@ fn views<T: AsRef<[u64]>>(x: &[T]) -> Vec<&[u64]> {
 
 /// Moduli at the edges of limbs, of the eight-lane kernel's blocks (520 bits with the spare ones),
 /// and in use.
-const SIZES: [usize; 13] = [63, 64, 65, 511, 512, 513, 520, 1023, 1024, 1025, 1536, 2048, 3072];
+const SIZES: [usize; 14] =
+    [63, 64, 65, 511, 512, 513, 520, 1023, 1024, 1025, 1536, 2048, 3072, 4096];
 
 /// Rings of one modulus: all tiny ones, and three kinds of each size.
 fn single_moduli() -> Vec<Vec<BigUint>> {
@@ -353,5 +359,21 @@ fn kernels_keep_their_promises() {
     #[cfg(target_arch = "x86_64")]
     if Backend::available().contains(&Backend::Ifma) {
         kernel_keeps_its_promises::<Ifma>();
+    }
+}
+
+/// What the system says the processor can do, the crate uses.
+#[test]
+fn the_vector_backend_is_used_where_there_is_one() {
+    let flags = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let flags = flags.lines().find(|line| line.starts_with("flags")).unwrap_or_default();
+    let has = |flag: &str| flags.split_whitespace().any(|f| f == flag);
+    let vectors = cfg!(target_arch = "x86_64") && has("avx512f") && has("avx512ifma");
+    if vectors {
+        assert_eq!(Backend::detect(), Backend::Ifma);
+        assert_eq!(Backend::available(), [Backend::Portable, Backend::Ifma]);
+    }
+    if !Backend::available().contains(&Backend::Ifma) {
+        skipped("no AVX-512 IFMA here, the vector backend is not tested");
     }
 }

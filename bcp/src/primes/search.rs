@@ -9,11 +9,10 @@
 //! square root. p and q are compared as well. What remains is that primes after long gaps are
 //! likelier than others, as in every sieving generator: a few bits of entropy out of a thousand.
 
-use super::{far_apart, sieve};
+use super::{far_apart, is_probable_prime, sieve};
 use crate::arith::Backend;
 use crate::arith::limbs::{self, SecretLimbs};
-use crate::arith::probable::{fermat_many, strong_test};
-use crate::master::PRIMALITY_ROUNDS;
+use crate::arith::probable::fermat_many;
 use crate::{Error, Result, random};
 use rayon::prelude::*;
 use std::sync::Mutex;
@@ -52,11 +51,13 @@ pub(crate) fn safe_primes(
         wanted: count,
         tested: AtomicU64::new(0),
         found: Mutex::new(Vec::new()),
+        failed: AtomicBool::new(false),
         watch,
     };
     // One endless walk per core; the first error, the last prime or the caller ends them all.
     let walkers = rayon::current_num_threads();
-    (0..walkers).into_par_iter().map(|_| search.walk()).collect::<Result<Vec<()>>>()?;
+    let walk = |_| search.walk().inspect_err(|_| search.failed.store(true, Ordering::Relaxed));
+    (0..walkers).into_par_iter().map(walk).collect::<Result<Vec<()>>>()?;
     let found = search.found.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
     if found.len() < count { Err(Error::Cancelled) } else { Ok(found) }
 }
@@ -69,6 +70,8 @@ struct Search<'a> {
     wanted: usize,
     tested: AtomicU64,
     found: Mutex<Vec<SecretLimbs>>,
+    /// Set by a walker that ends with an error: the others need not go on.
+    failed: AtomicBool,
     watch: &'a Watch<'a>,
 }
 
@@ -78,7 +81,9 @@ const BATCH: usize = 64;
 
 impl Search<'_> {
     fn done(&self) -> bool {
-        self.watch.cancel.load(Ordering::Relaxed) || self.found().len() >= self.wanted
+        self.watch.cancel.load(Ordering::Relaxed)
+            || self.failed.load(Ordering::Relaxed)
+            || self.found().len() >= self.wanted
     }
 
     fn found(&self) -> std::sync::MutexGuard<'_, Vec<SecretLimbs>> {
@@ -143,11 +148,10 @@ impl Search<'_> {
         let halves = passing(candidates, &SecretLimbs::clone, self.bits - 1);
         let halves = passing(halves, &|h| self.doubled(h), self.bits);
         let tested = self.tested.fetch_add(tested, Ordering::Relaxed) + tested;
-        (self.watch.progress)(Progress {
-            tested,
-            expected: self.expected,
-            found: self.found().len(),
-        });
+        // Not within the call: the lock would be held while the caller's code runs, and a walker
+        // that rayon starts on this thread meanwhile would wait for it for ever.
+        let found = self.found().len();
+        (self.watch.progress)(Progress { tested, expected: self.expected, found });
         halves
     }
 
@@ -161,17 +165,8 @@ impl Search<'_> {
 
     /// p, if p' passes all rounds.
     fn confirm(&self, half: &SecretLimbs) -> Result<Option<SecretLimbs>> {
-        let mut bound = half.clone();
-        limbs::sub_assign(&mut bound, &[3]);
-        let mut rng = random::os();
-        let bases = (0..PRIMALITY_ROUNDS)
-            .map(|_| {
-                let mut base = random::below(&mut rng, &bound)?;
-                limbs::add_assign(&mut base, &[1]);
-                Ok(base)
-            })
-            .collect::<Result<Vec<_>>>()?;
-        Ok(strong_test(half, &bases, self.bits - 1, self.backend).then(|| self.doubled(half)))
+        let prime = is_probable_prime(half, self.backend, &mut random::os())?;
+        Ok(prime.then(|| self.doubled(half)))
     }
 
     fn keep(&self, p: SecretLimbs) {
@@ -196,4 +191,29 @@ fn expected_tests(bits: usize) -> u64 {
     let ln_limit = 21.0 * std::f64::consts::LN_2;
     // ln² x e^(-2γ) / ln² limit
     (ln_x * ln_x * 0.3152 / (ln_limit * ln_limit)).ceil() as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_only_fermats_test_takes_for_a_prime_is_not_kept() {
+        let watch = Watch { progress: &|_| (), cancel: &AtomicBool::new(false) };
+        let search = Search {
+            bits: 10,
+            run: 1,
+            backend: Backend::Portable,
+            expected: 1,
+            wanted: 1,
+            tested: AtomicU64::new(0),
+            found: Mutex::new(Vec::new()),
+            failed: AtomicBool::new(false),
+            watch: &watch,
+        };
+        let confirm = |half: u64| search.confirm(&vec![half].into()).expect("randomness");
+        // 341 = 11 · 31, and 2^340 = 1 modulo it; 359 is prime, and so is 719.
+        assert_eq!(confirm(341), None);
+        assert_eq!(confirm(359).as_deref(), Some(&vec![719]));
+    }
 }

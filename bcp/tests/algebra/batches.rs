@@ -27,7 +27,7 @@ fn results(world: &World, unified: &UnifiedKey, size: usize) -> Vec<(BigUint, Bi
     all.extend(key.sub_many(x, y).expect("sub"));
     all.extend(key.negate_many(x).expect("negate"));
     all.extend(key.scale_many(x, m).expect("scale"));
-    all.extend(key.scale_many_bounded(x, m, 520).expect("scale"));
+    all.extend(key.scale_many_bounded(x, m, world.params.n().bits() as usize).expect("scale"));
     all.extend(key.add_plain_many(x, m).expect("shift"));
     all.extend(key.sum(x).expect("sum"));
     let heads: Vec<_> = all.iter().map(Ciphertext::head).collect();

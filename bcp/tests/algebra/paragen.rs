@@ -9,7 +9,7 @@ use num_integer::Integer;
 use num_prime::nt_funcs::is_prime;
 use num_traits::One;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 /// p and q, as the encoding spells them: after the head and the parameters' id.
@@ -55,7 +55,7 @@ fn check(params: &PublicParams, master: &MasterKey, bits: u64) {
 }
 
 fn size(bits: usize) -> KeySize {
-    KeySize::from_bits(bits).expect("a size for tests")
+    KeySize::insecure_from_bits(bits).expect("a size for tests")
 }
 
 #[test]
@@ -99,6 +99,61 @@ fn progress_is_told_and_grows() {
     assert!(told.iter().all(|p| p.tested > 0 && p.expected > 0 && p.found <= 2));
     assert!(told.is_sorted_by_key(|p| (p.tested, p.found)));
     assert!(told[0].expected == told[told.len() - 1].expected);
+}
+
+/// What `run` gives, unless it takes longer than a search of toy primes ever should.
+fn in_time<T: Send + 'static>(run: impl FnOnce() -> T + Send + 'static) -> T {
+    let (send, receive) = std::sync::mpsc::channel();
+    std::thread::spawn(move || drop(send.send(run())));
+    receive.recv_timeout(Duration::from_mins(1)).expect("the search hangs")
+}
+
+fn threads(count: usize) -> rayon::ThreadPool {
+    rayon::ThreadPoolBuilder::new().num_threads(count).build().expect("a pool")
+}
+
+#[test]
+fn progress_may_let_other_work_run() {
+    // A thread that is busy elsewhere leaves its walker to whoever yields: to the same thread, in
+    // the midst of the callback.
+    in_time(|| {
+        let pool = threads(2);
+        let (busy, free) = std::sync::mpsc::channel::<()>();
+        pool.spawn(move || assert!(free.recv().is_err(), "until the sender is dropped"));
+        let yields = |_: Progress| {
+            rayon::yield_now();
+        };
+        pool.install(|| ParaGen::new(size(512)).progress(&yields).run()).expect("parameters");
+        drop(busy);
+    });
+    in_time(|| {
+        let joins = |_: Progress| {
+            rayon::join(rayon::yield_now, rayon::yield_now);
+        };
+        threads(4).install(|| ParaGen::new(size(512)).progress(&joins).run()).expect("parameters");
+    });
+}
+
+#[test]
+fn slow_progress_holds_up_its_own_thread_alone() {
+    let (at_once, most, told) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0));
+    let (cancel, at) = (AtomicBool::new(false), Mutex::new(None));
+    let slow = |_: Progress| {
+        most.fetch_max(at_once.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+        std::thread::sleep(Duration::from_millis(300));
+        at_once.fetch_sub(1, Ordering::SeqCst);
+        if told.fetch_add(1, Ordering::SeqCst) >= 8 {
+            cancel.store(true, Ordering::SeqCst);
+            at.lock().expect("no panic").get_or_insert_with(Instant::now);
+        }
+    };
+    let search = ParaGen::new(KeySize::Bits2048).progress(&slow).cancel(&cancel);
+    let cancelled = threads(8).install(|| search.run().map(|_| ()));
+    assert_eq!(cancelled, Err(Error::Cancelled));
+    assert!(most.load(Ordering::SeqCst) > 1, "one callback at a time");
+    let at = at.into_inner().expect("no panic").expect("told often enough");
+    // One after the other, eight of them would take longer.
+    assert!(at.elapsed() < Duration::from_secs(2), "{:?}", at.elapsed());
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Claimed keys put together by hand.
 
+use crate::common::{header, padded};
 use crate::study::{Study, random_below};
 use dyad_bcp::{ClaimedKey, Error, ProofContext, PublicKey, PublicParams};
 use num_bigint::BigUint;
@@ -79,18 +80,4 @@ pub(crate) fn challenge(
     hash.update([header(params, 2), padded(y, len), padded(t, len)].concat());
     let digest = hash.finalize();
     BigUint::from_bytes_be(&digest[..16])
-}
-
-/// What every encoding begins with: kind (1 parameters, 2 claimed key, 3 public key), version 1,
-/// bits of N.
-pub(crate) fn header(params: &PublicParams, kind: u8) -> Vec<u8> {
-    let [high, low] = (params.size().bits() as u16).to_be_bytes();
-    vec![kind, 1, high, low]
-}
-
-/// x in `len` bytes, the most significant first.
-pub(crate) fn padded(x: &BigUint, len: usize) -> Vec<u8> {
-    let bytes = x.to_bytes_be();
-    // BigUint writes zero in one byte.
-    [vec![0; len.saturating_sub(bytes.len())], bytes].concat()
 }

@@ -11,7 +11,8 @@ mod close;
 mod common;
 mod study;
 
-use claim::{Claim, challenge, header, padded};
+use claim::{Claim, challenge};
+use common::{header, padded};
 use dyad_bcp::{Backend, Error, Plaintext, ProofContext, RawCiphertext, SecretKey, UnifiedKey};
 use num_bigint::BigUint;
 use num_integer::Integer;

@@ -1,7 +1,6 @@
 //! Parameters to attack, weak decryptors, and what attackers compute with.
 
-use crate::claim::{header, padded};
-use crate::common::{Fixture, fixture};
+use crate::common::{Fixture, fixture, header, padded};
 use dyad_bcp::{
     Backend, Ciphertext, Error, MasterKey, Plaintext, ProofContext, PublicKey, PublicParams,
     RawCiphertext, SecretKey, UnprovedKey,

@@ -1,8 +1,12 @@
 //! Fixed parameters for tests, and small helpers.
 #![allow(dead_code, unreachable_pub)] // each test file uses some
 
+mod skipped;
+
 use dyad_bcp::{Backend, KeySize, MasterKey, Plaintext, PublicParams};
 use num_bigint::BigUint;
+#[allow(unused_imports)]
+pub use skipped::skipped;
 
 /// Parameters whose factors are published in `testdata/parameters.json`: good for tests and nothing
 /// else.
@@ -38,7 +42,8 @@ pub fn fixtures() -> Vec<Fixture> {
     let all: serde_json::Value = serde_json::from_str(text).expect("parameters.json");
     let fixture = |x: &serde_json::Value| Fixture {
         name: x["name"].as_str().expect("name").to_owned(),
-        size: KeySize::from_bits(x["bits"].as_u64().expect("bits") as usize).expect("size"),
+        size: KeySize::insecure_from_bits(x["bits"].as_u64().expect("bits") as usize)
+            .expect("size"),
         p: hex(x["p"].as_str().expect("p")),
         q: hex(x["q"].as_str().expect("q")),
         g: hex(x["g"].as_str().expect("g")),
@@ -60,4 +65,18 @@ pub fn plain(params: &PublicParams, m: u64) -> Plaintext {
 
 pub fn big(m: u64) -> BigUint {
     BigUint::from(m)
+}
+
+/// x in `len` bytes, the most significant first.
+pub fn padded(x: &BigUint, len: usize) -> Vec<u8> {
+    let bytes = x.to_bytes_be();
+    // BigUint writes zero in one byte.
+    [vec![0; len.saturating_sub(bytes.len())], bytes].concat()
+}
+
+/// What every encoding begins with: kind (1 parameters, 2 claimed key, 3 public key), version 1,
+/// bits of N.
+pub fn header(params: &PublicParams, kind: u8) -> Vec<u8> {
+    let [high, low] = (params.size().bits() as u16).to_be_bytes();
+    vec![kind, 1, high, low]
 }

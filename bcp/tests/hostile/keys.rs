@@ -1,7 +1,7 @@
 //! Claimed keys, unified keys and joint decryption.
 
-use super::{World, encrypt, padded, refused, residue_len, sibling, world};
-use crate::common::{big, fixture, plain};
+use super::{World, encrypt, refused, residue_len, sibling, world};
+use crate::common::{big, fixture, padded, plain};
 use dyad_bcp::{
     Ciphertext, ClaimedKey, Error, Head, KeyId, Partial, ProofContext, PublicParams, Result,
     SecretKey, UnifiedKey,

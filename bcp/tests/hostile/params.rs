@@ -19,7 +19,9 @@ fn with_generator(f: &Fixture, g: &BigUint) -> Result<PublicParams> {
 
 #[test]
 fn a_key_size_nobody_allowed_is_refused() {
-    for bits in [0, 1, 7, 2047 + 2, 3071, 4095, 4097, 8192, 1 << 16, (1 << 16) + 3072] {
+    for bits in
+        [0, 1, 7, 8, 64, 512, 1024, 2047, 2049, 3071, 4095, 4097, 8192, 1 << 16, (1 << 16) + 3072]
+    {
         assert_eq!(KeySize::from_bits(bits), None, "{bits}");
     }
     // No insecure name for a secure size, and none for sizes that are not allowed at all.

@@ -236,7 +236,7 @@ pub(crate) fn set(name: &str, old: &Value) -> Value {
         ms.iter().zip(&rs).map(|(m, r)| maker.encryption(0, &h, m, r)).collect();
     let unified = maker.unified(&sks, &stream);
     if name == "toy" {
-        // The example of the design.
+        // The example in docs/paper-map.md.
         sks.push(big(123_457));
         let h = maker.pow(&f.g, &sks[3]);
         encryptions.push(maker.encryption(3, &h, &big(1000), &big(98_765)));

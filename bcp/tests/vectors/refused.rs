@@ -82,7 +82,9 @@ impl Refused<'_> {
                 with("the next kind", &|x| x[0] = x[0] % 8 + 1, "Encoding/Kind");
                 with("version 2", &|x| x[1] = 2, "Encoding/Version");
                 with("a modulus of 7 bits", &|x| x[2..4].copy_from_slice(&[0, 7]), "Encoding/Size");
-                with("a modulus of 257 bits", &|x| x[3] ^= 1, "Encoding/Length");
+                // Parameters may have any size; what is under them has theirs.
+                let fault = if kind == "params" { "Encoding/Length" } else { "Encoding/Size" };
+                with("a modulus of 257 bits", &|x| x[3] ^= 1, fault);
             }
             if ["public_key", "secret_key", "master_key", "claimed_key"].contains(&kind) {
                 with("the id of other parameters", &|x| x[4] ^= 1, "OtherParams");

@@ -49,7 +49,7 @@ pub(super) fn memory(show: Show<'_>) -> Done {
             unit: "MiB",
             peak_mib: Some(peak),
             ..Figure::default()
-        });
+        })?;
     }
     Ok(())
 }

@@ -151,7 +151,7 @@ fn against_plain(name: &'static str, loss: Loss, widths: &[usize], show: Show<'_
         bytes_sent: Some(count.bytes[0]),
         bytes_dealt: Some(count.dealt),
         ..Figure::default()
-    });
+    })?;
     Ok(())
 }
 
@@ -185,7 +185,7 @@ fn far(show: Show<'_>) -> Done {
         bytes_sent: Some(count.bytes[0]),
         bytes_dealt: Some(count.dealt),
         ..Figure::default()
-    });
+    })?;
     Ok(())
 }
 
@@ -239,7 +239,7 @@ fn scaling(show: Show<'_>) -> Done {
             baseline: Some("power of the multiplications"),
             ratio: Some(arithmetic / ours),
             ..Figure::default()
-        });
+        })?;
     }
     Ok(())
 }

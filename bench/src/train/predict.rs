@@ -62,7 +62,7 @@ pub(super) fn predict(show: Show<'_>) -> Done {
             bytes_sent: Some(count.bytes[0]),
             bytes_dealt: Some(count.dealt),
             ..Figure::default()
-        });
+        })?;
     }
     Ok(())
 }

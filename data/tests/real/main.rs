@@ -1,30 +1,30 @@
 //! Real public data: the right rows, labels and missing cells come out. The files lie in the folder
-//! that `DYAD_DATA` names, else in `../shared/data` beside the project; where they are not there,
-//! the tests say so and skip.
+//! that `DYAD_DATA` names; without it the tests say so and skip.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod images;
+#[allow(unreachable_pub)]
+#[path = "../../../bcp/tests/common/skipped.rs"]
+mod skipped;
 mod tables;
 
 use dyad_data::{Cell, Encoded, Limits, ReadOptions, Schema, Table};
+use skipped::skipped;
 use std::path::PathBuf;
+use std::sync::Once;
 use std::time::Instant;
 
 /// The file, or nothing if there is no data on this machine. Data that is promised by `DYAD_DATA`
 /// must be there.
 fn file(name: &str) -> Option<PathBuf> {
-    let promised = std::env::var_os("DYAD_DATA");
-    let folder = promised.clone().map_or_else(
-        || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data")),
-        PathBuf::from,
-    );
-    let path = folder.join(name);
-    if path.is_file() {
-        return Some(path);
-    }
-    assert!(promised.is_none(), "DYAD_DATA is set, but {} is not there", path.display());
-    eprintln!("SKIPPED: {} is not there; set DYAD_DATA to the folder of data sets", path.display());
-    None
+    let Some(folder) = std::env::var_os("DYAD_DATA") else {
+        static ONCE: Once = Once::new();
+        ONCE.call_once(|| skipped("DYAD_DATA names no folder, real data sets are not read"));
+        return None;
+    };
+    let path = PathBuf::from(folder).join(name);
+    assert!(path.is_file(), "DYAD_DATA is set, but {} is not there", path.display());
+    Some(path)
 }
 
 fn table(name: &str) -> Option<Table> {

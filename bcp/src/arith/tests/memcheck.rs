@@ -8,7 +8,7 @@
 
 #![allow(unsafe_code)] // valgrind is spoken to by an instruction sequence
 
-use super::{Stream, from_public};
+use super::{Stream, from_public, skipped};
 use crate::arith::Backend;
 use crate::arith::kernel::Kernel;
 use crate::arith::limbs::{self, SecretLimbs};
@@ -142,11 +142,11 @@ fn memcheck(kind: &str) -> Output {
 #[test]
 fn no_branch_and_no_address_depends_on_a_secret() {
     if cfg!(debug_assertions) {
-        println!("SKIPPED: a debug build asserts about secrets");
+        skipped("a debug build asserts about secrets, which memcheck takes for leaks");
         return;
     }
     if Command::new("valgrind").arg("--version").output().is_err() {
-        println!("SKIPPED: valgrind is not installed, secrets are not followed");
+        skipped("valgrind is not installed, secrets are not followed");
         return;
     }
     for leak in ["branch", "address"] {
