@@ -5,6 +5,7 @@ mod figure;
 mod matmul;
 mod measure;
 mod mpc;
+mod train;
 
 use clap::Parser;
 use figure::Figure;
@@ -59,7 +60,9 @@ type Show<'a> = &'a mut dyn FnMut(Figure) -> Done;
 type Done = Result<(), Box<dyn Error>>;
 
 fn main() -> ExitCode {
-    match run(&Args::parse()) {
+    // A copy of this program that another one started takes no arguments.
+    let done = train::as_party().unwrap_or_else(|| run(&Args::parse()));
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         // Whoever read this has seen enough.
         Err(error) if is_closed_pipe(&*error) => ExitCode::SUCCESS,
@@ -143,7 +146,7 @@ fn wanted(names: &[String]) -> Result<Vec<&'static Bench>, String> {
 
 /// All there are.
 fn benches() -> impl Iterator<Item = &'static Bench> {
-    [bcp::BENCHES, matmul::BENCHES, mpc::BENCHES].into_iter().flatten()
+    [bcp::BENCHES, matmul::BENCHES, mpc::BENCHES, train::BENCHES].into_iter().flatten()
 }
 
 /// The benchmark of this name, or else all whose names begin with it and a dot.

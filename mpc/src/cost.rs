@@ -159,7 +159,7 @@ impl Engine for Cost {
 
     fn not(&mut self, (): &()) {}
 
-    fn prepare(&mut self, op: Op, (): &(), meta: Meta) -> Result<()> {
+    fn prepare(&mut self, op: Op, (): (), meta: Meta) -> Result<()> {
         self.add(op, Self::exchange(meta.shape.len()));
         Ok(())
     }

@@ -34,6 +34,12 @@ impl<T> Of<T> {
     pub const fn scale(&self) -> u8 {
         self.meta.scale
     }
+
+    /// What the engine keeps of it: a cloud's share, to be stored between steps.
+    #[must_use]
+    pub const fn data(&self) -> &T {
+        &self.data
+    }
 }
 
 /// A secret tensor.
@@ -493,7 +499,7 @@ impl<E: Engine> Session<E> {
     pub fn prepare(&mut self, x: Shared<E>) -> Result<Table<E>> {
         let op = self.op("prepare", &[x.meta], &[])?;
         let Of { meta, data } = x;
-        Ok(Of { meta, data: self.engine.prepare(op, &data, meta)? })
+        Ok(Of { meta, data: self.engine.prepare(op, data, meta)? })
     }
 
     /// Rows of a table: no message.

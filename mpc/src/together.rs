@@ -20,7 +20,7 @@ pub trait Program: Sync {
 }
 
 /// An input: its name in the program, what is public of it, its ring elements.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Input {
     /// Name.
     pub name: String,
@@ -255,7 +255,7 @@ pub fn run<P: Program>(program: &P, trace: [u8; 32], setup: Setup) -> Outcomes {
 
 /// Does one's work on threads of one's own: half the cores each, so that the two clouds, which work
 /// at the same time, do not wait for each other's.
-fn on_its_cores<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+pub fn on_its_cores<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     let threads = (rayon::current_num_threads() / 2).max(1);
     match rayon::ThreadPoolBuilder::new().num_threads(threads).build() {
         Ok(pool) => pool.install(work),

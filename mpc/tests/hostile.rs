@@ -143,7 +143,7 @@ fn a_peer_that_stalls_is_late() {
     let error = party.greet(&Contract { attempt: ATTEMPT, program: [0; 32] }).unwrap_err();
     let text = error.to_string();
     assert!(
-        text.contains("C0, job abababab, step 0") && text.contains("C1: nothing came"),
+        text.contains("C0, job abababab, step 0") && text.contains("C1: nothing came,"),
         "{text}"
     );
 }

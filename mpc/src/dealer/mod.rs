@@ -116,7 +116,8 @@ impl Engine for Dealer {
             *c = c.wrapping_sub(share);
         }
         let mut out = Outbox::new(op, shape, c.len());
-        out.push(&mut *self.sink, &c)
+        out.push(&mut *self.sink, &c)?;
+        out.close(&mut *self.sink)
     }
 
     fn act(&mut self, op: Op, tasks: &[Task<'_, Self>]) -> Result<Vec<Outcome<Self>>> {
@@ -146,6 +147,7 @@ impl Engine for Dealer {
                 bit: plan.gives_bits().then_some(beta),
             });
         }
+        out.close(&mut *self.sink)?;
         Ok(outcomes)
     }
 
@@ -156,7 +158,7 @@ impl Engine for Dealer {
         b.clone()
     }
 
-    fn prepare(&mut self, op: Op, (): &(), _: Meta) -> Result<Label> {
+    fn prepare(&mut self, op: Op, (): (), _: Meta) -> Result<Label> {
         Ok(label(op, Stream::Rows))
     }
 
@@ -200,24 +202,25 @@ impl Outbox {
 
     /// Appends words; a full frame goes.
     fn push(&mut self, sink: &mut dyn Sink, mut words: &[u64]) -> Result<()> {
-        loop {
+        while !words.is_empty() {
             let full = HEADER + 8 * piece_words(self.words, self.piece);
             let room = (full - self.frame.len()) / 8;
             let (part, rest) = words.split_at(room.min(words.len()));
             put_words(&mut self.frame, part);
-            if self.frame.len() < full {
-                return Ok(());
-            }
-            self.piece += 1;
-            let more = self.piece * PIECE < self.words;
-            let next = if more { piece_words(self.words, self.piece) } else { 0 };
-            let begun = self.header.piece(self.piece, next).begin();
-            sink.put(self.op, std::mem::replace(&mut self.frame, begun).freeze())?;
-            if !more {
-                return Ok(());
-            }
             words = rest;
+            if self.frame.len() == full {
+                self.piece += 1;
+                let left = self.words.saturating_sub(self.piece * PIECE).min(PIECE);
+                let next = self.header.piece(self.piece, left).begin();
+                sink.put(self.op, std::mem::replace(&mut self.frame, next).freeze())?;
+            }
         }
+        Ok(())
+    }
+
+    /// Of an operation on nothing goes an empty frame: C1 waits for one.
+    fn close(self, sink: &mut dyn Sink) -> Result<()> {
+        if self.words == 0 { sink.put(self.op, self.frame.freeze()) } else { Ok(()) }
     }
 }
 

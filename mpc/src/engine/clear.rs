@@ -65,7 +65,7 @@ impl Engine for Clear {
     }
 
     fn input(&mut self, op: Op, name: &str, meta: Meta) -> Result<Vec<u64>> {
-        let x = find_input(&self.inputs, op, name, meta)?;
+        let x = take_input(&mut self.inputs, op, name, meta)?;
         within(op, &x, meta.bound)?;
         Ok(x)
     }
@@ -108,9 +108,9 @@ impl Engine for Clear {
         b.iter().map(|b| 1 - b).collect()
     }
 
-    fn prepare(&mut self, op: Op, x: &Vec<u64>, meta: Meta) -> Result<Vec<u64>> {
-        within(op, x, meta.bound)?;
-        Ok(x.clone())
+    fn prepare(&mut self, op: Op, x: Vec<u64>, meta: Meta) -> Result<Vec<u64>> {
+        within(op, &x, meta.bound)?;
+        Ok(x)
     }
 
     fn rows(&mut self, table: &Vec<u64>, meta: Meta, rows: &[u32]) -> Result<Vec<u64>> {
@@ -131,24 +131,26 @@ impl Engine for Clear {
     }
 }
 
-/// The input of this name, if it is what the program expects.
-pub(crate) fn find_input(
-    inputs: &HashMap<String, (Meta, Vec<u64>)>,
+/// The input of this name, if it is what the program expects. It is handed over, not copied: a
+/// program reads each once.
+pub(crate) fn take_input(
+    inputs: &mut HashMap<String, (Meta, Vec<u64>)>,
     op: Op,
     name: &str,
     meta: Meta,
 ) -> Result<Vec<u64>> {
     let wrong = |what| Error::Input { op, name: name.to_owned(), what };
-    let Some((given, words)) = inputs.get(name) else {
+    let Some((given, words)) = inputs.remove(name) else {
         let mut names: Vec<_> = inputs.keys().map(String::as_str).collect();
         names.sort_unstable();
-        return Err(wrong(format!("not given (given are: {})", names.join(", "))));
+        let names = names.join(", ");
+        return Err(wrong(format!("not given, or read before (given and not read are: {names})")));
     };
-    if *given != meta || words.len() != meta.shape.len() {
+    if given != meta || words.len() != meta.shape.len() {
         let len = words.len();
         return Err(wrong(format!("given as {given} ({len} entries), the program takes {meta}")));
     }
-    Ok(words.clone())
+    Ok(words)
 }
 
 /// x y in the ring.

@@ -140,8 +140,8 @@ pub trait Engine {
     fn number(&mut self, b: &Self::Bit) -> Self::Shared;
     /// The opposite bits.
     fn not(&mut self, b: &Self::Bit) -> Self::Bit;
-    /// Masks a table, row by row.
-    fn prepare(&mut self, op: Op, x: &Self::Shared, meta: Meta) -> Result<Self::Rows>;
+    /// Masks a table, row by row. It may be large, so it is handed over.
+    fn prepare(&mut self, op: Op, x: Self::Shared, meta: Meta) -> Result<Self::Rows>;
     /// Rows of a masked table, as a masked tensor.
     fn rows(&mut self, table: &Self::Rows, meta: Meta, rows: &[u32]) -> Result<Self::Masked>;
     /// Opens.

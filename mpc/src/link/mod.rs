@@ -29,7 +29,7 @@ pub enum LinkError {
     #[error("the peer closed the link")]
     Closed,
     /// Nothing came in time.
-    #[error("nothing came within {0:.1?}")]
+    #[error("nothing came, or was taken, within {0:.1?}")]
     Late(Duration),
     /// A frame longer than [`MAX_FRAME`], from here or from there.
     #[error("a frame of {0} bytes, where {MAX_FRAME} are the limit")]

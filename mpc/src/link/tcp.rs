@@ -7,14 +7,17 @@
 use super::memory::receive;
 use super::{Link, LinkError, MAX_FRAME, check_length};
 use bytes::Bytes;
-use std::io::{BufReader, Read, Write};
+use std::io::{BufReader, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, channel, sync_channel};
 use std::thread::{JoinHandle, spawn};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Frames that wait here to be taken; then the peer has to wait.
 const WAITING_FRAMES: usize = 64;
+
+/// A peer that takes nothing for so long is late.
+const SEND_LIMIT: Duration = Duration::from_mins(1);
 
 /// One end.
 pub struct TcpLink {
@@ -29,6 +32,7 @@ impl TcpLink {
     /// Takes over a connected socket.
     pub fn new(socket: TcpStream) -> Result<Self, LinkError> {
         socket.set_nodelay(true)?;
+        socket.set_write_timeout(Some(SEND_LIMIT))?;
         let (frames_in, frames) = sync_channel(WAITING_FRAMES);
         let (failure_in, failure) = channel();
         let mut source = BufReader::with_capacity(1 << 16, socket.try_clone()?);
@@ -68,9 +72,14 @@ impl Link for TcpLink {
     fn send(&mut self, frame: Bytes) -> Result<(), LinkError> {
         check_length(frame.len())?;
         let length = (frame.len() as u32).to_le_bytes();
-        self.socket.write_all(&length)?;
-        self.socket.write_all(&frame)?;
-        Ok(())
+        let socket = &mut self.socket;
+        socket.write_all(&length).and_then(|()| socket.write_all(&frame)).map_err(|error| {
+            match error.kind() {
+                ErrorKind::WouldBlock | ErrorKind::TimedOut => LinkError::Late(SEND_LIMIT),
+                ErrorKind::BrokenPipe | ErrorKind::ConnectionReset => LinkError::Closed,
+                _ => error.into(),
+            }
+        })
     }
 
     fn recv(&mut self, by: Instant) -> Result<Bytes, LinkError> {

@@ -22,7 +22,7 @@ mod dealt;
 use crate::bits::plan::{Plan, blocks};
 use crate::contract::{Contract, Role};
 use crate::correlations::Correlations;
-use crate::engine::clear::{Opened, find_input, oriented};
+use crate::engine::clear::{Opened, oriented, take_input};
 use crate::engine::{Act, Audience, Engine, Outcome, Product, Task};
 use crate::error::{Error, Op, Result, Who};
 use crate::link::{Link, Metered, Traffic};
@@ -175,22 +175,40 @@ impl Party {
         Ok(())
     }
 
-    /// Sends words and gives what the other sent: one round, or one a piece where they are many.
+    /// Sends words and gives what the other sent: one round, or some more where they are many.
     fn exchange(&mut self, op: Op, shape: u32, round: usize, words: &[u64]) -> Result<Vec<u64>> {
         let header = Header::new(Kind::Opening, op, shape, round as u8);
         let mut theirs = Vec::with_capacity(words.len());
-        let count = pieces(words.len());
+        let mut mine = words;
+        self.exchange_pieces(op, header, &mut mine, |_, _, piece| theirs.extend_from_slice(piece))?;
+        Ok(theirs)
+    }
+
+    /// The same, taking each piece (from this word on) as it comes. What has come may be entered in
+    /// what is sent: it has been sent by then.
+    fn exchange_pieces<W: AsRef<[u64]>>(
+        &mut self,
+        op: Op,
+        header: Header,
+        words: &mut W,
+        mut take: impl FnMut(&mut W, usize, &[u64]),
+    ) -> Result<()> {
+        let len = words.as_ref().len();
+        let count = pieces(len);
         for piece in 0..count.min(WINDOW) {
-            self.send_piece(op, header, words, piece)?;
+            self.send_piece(op, header, words.as_ref(), piece)?;
         }
+        let mut theirs = Vec::with_capacity(len.min(PIECE));
         for piece in 0..count {
-            self.recv_piece(op, header, piece, &mut theirs, words.len())?;
+            theirs.clear();
+            self.recv_piece(op, header, piece, &mut theirs, len)?;
+            take(words, piece * PIECE, &theirs);
             // A window ahead, so that the line is never idle and neither side has to hold many.
             if piece + WINDOW < count {
-                self.send_piece(op, header, words, piece + WINDOW)?;
+                self.send_piece(op, header, words.as_ref(), piece + WINDOW)?;
             }
         }
-        Ok(theirs)
+        Ok(())
     }
 
     /// What is dealt for an operation.
@@ -259,7 +277,7 @@ impl Engine for Party {
     }
 
     fn input(&mut self, op: Op, name: &str, meta: Meta) -> Result<Vec<u64>> {
-        find_input(&self.inputs, op, name, meta)
+        take_input(&mut self.inputs, op, name, meta)
     }
 
     fn public(&mut self, values: Vec<u64>) -> Vec<u64> {
@@ -364,20 +382,20 @@ impl Engine for Party {
         Veiled { hat: b.hat.iter().map(|hat| 1 - hat).collect(), share: b.share.clone() }
     }
 
-    fn prepare(&mut self, op: Op, x: &Vec<u64>, meta: Meta) -> Result<MaskedRows> {
+    fn prepare(&mut self, op: Op, mut x: Vec<u64>, meta: Meta) -> Result<MaskedRows> {
         self.once.open(op.step, op.number)?;
         let shape = wire::shape(op, [meta].into_iter(), &[]);
         let label = Self::label(op, Stream::Rows);
-        let mut mine = vec![0; x.len()];
-        self.prg.fill(label, 0, &mut mine);
-        for (mine, x) in mine.iter_mut().zip(x) {
-            *mine = mine.wrapping_add(*x);
+        // In place, piece by piece: a table is by far the largest thing a cloud holds.
+        let mut r = vec![0; x.len().min(PIECE)];
+        for (piece, x) in x.chunks_mut(PIECE).enumerate() {
+            let r = &mut r[..x.len()];
+            self.prg.fill(label, (piece * PIECE) as u64, r);
+            add(x, r);
         }
-        let mut hat = self.exchange(op, shape, 0, &mine)?;
-        for (hat, mine) in hat.iter_mut().zip(&mine) {
-            *hat = hat.wrapping_add(*mine);
-        }
-        Ok(MaskedRows { hat, label })
+        let header = Header::new(Kind::Opening, op, shape, 0);
+        self.exchange_pieces(op, header, &mut x, |x, at, theirs| add(&mut x[at..], theirs))?;
+        Ok(MaskedRows { hat: x, label })
     }
 
     fn rows(&mut self, table: &MaskedRows, meta: Meta, rows: &[u32]) -> Result<Veiled> {
@@ -433,6 +451,13 @@ impl Engine for Party {
             theirs: hex(&theirs).into(),
             ours: hex(&mine).into(),
         })
+    }
+}
+
+/// x = x + y
+fn add(x: &mut [u64], y: &[u64]) {
+    for (x, y) in x.iter_mut().zip(y) {
+        *x = x.wrapping_add(*y);
     }
 }
 

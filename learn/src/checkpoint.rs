@@ -1,0 +1,321 @@
+//! What a cloud stores between steps: its shares of the model, and nothing that is masked.
+//!
+//! ```text
+//! magic, version, job, nonces, party, step,
+//! tensors: (name, rows, columns, scale, bound, words) ...
+//! SHA-256 of all before it
+//! ```
+//!
+//! Numbers are little-endian. A checkpoint is one half of two: halves of different attempts or
+//! steps give random weights, silently, so [`Checkpoint::expect`] compares all that names them; that both
+//! clouds hold the same step of the same attempt is for them to agree on before either uses it.
+//! A run that goes on is a new attempt: masks are drawn anew, the weights are the same bits.
+
+use crate::mlp::{NAMES, metas};
+use crate::plan::Plan;
+use crate::train::Training;
+use dyad_mpc::engine::Engine;
+use dyad_mpc::prg::{Attempt, Party};
+use dyad_mpc::tensor::Meta;
+use dyad_mpc::together::Input;
+use sha2::{Digest, Sha256};
+use std::fmt;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::path::Path;
+
+const MAGIC: &[u8; 8] = b"dyadckpt";
+/// Of the format.
+pub const VERSION: u32 = 1;
+/// A tensor's name is no longer; nor are more tensors believed than this.
+const MOST: usize = 1 << 16;
+
+/// Whose state this is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Holder {
+    /// A cloud's shares.
+    Cloud(Party),
+    /// The numbers themselves, of a run in the clear.
+    Clear,
+}
+
+/// A party's state after a step.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Checkpoint {
+    attempt: Attempt,
+    holder: Holder,
+    step: u64,
+    tensors: Vec<Input>,
+}
+
+/// Shares are not printed.
+impl fmt::Debug for Checkpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { attempt, holder, step, tensors } = self;
+        write!(f, "Checkpoint({attempt:?}, {holder:?}, step {step}, {} tensors)", tensors.len())
+    }
+}
+
+/// Why a checkpoint cannot be used or written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Refused {
+    /// The file system.
+    #[error("checkpoint {path}: {source}")]
+    Io {
+        /// The file.
+        path: String,
+        /// What it says.
+        source: io::Error,
+    },
+    /// Not a checkpoint, or cut short, or altered.
+    #[error("checkpoint {path}: {what}; take an older one, of both clouds")]
+    Damaged {
+        /// The file.
+        path: String,
+        /// In what way.
+        what: &'static str,
+    },
+    /// Of another release.
+    #[error("checkpoint {path} has version {theirs}, this release reads {VERSION}")]
+    Version {
+        /// The file.
+        path: String,
+        /// Its version.
+        theirs: u32,
+    },
+    /// Of another job.
+    #[error("the checkpoint is of job {theirs}, not of {ours}")]
+    Job {
+        /// First bytes of its job's hash.
+        theirs: String,
+        /// And of what is expected.
+        ours: String,
+    },
+    /// Of another attempt: its other half is not the one that is at hand.
+    #[error("the checkpoint is of another attempt: agree with the other cloud which one to use")]
+    Attempt,
+    /// Of another step.
+    #[error("the checkpoint is of step {theirs}, not {ours}: agree with the other cloud")]
+    Step {
+        /// Its step.
+        theirs: u64,
+        /// What is expected.
+        ours: u64,
+    },
+    /// Of another party.
+    #[error("the checkpoint is of {theirs:?}, not of {ours:?}")]
+    Holder {
+        /// Whose it is.
+        theirs: Holder,
+        /// Whose it should be.
+        ours: Holder,
+    },
+    /// Its tensors are not the job's.
+    #[error("the checkpoint does not fit the job: {0}")]
+    Shape(String),
+}
+
+impl Checkpoint {
+    /// Of a training, between steps.
+    #[must_use]
+    pub fn of<E: Engine<Shared = Vec<u64>>>(
+        training: &Training<'_, E>,
+        attempt: Attempt,
+        holder: Holder,
+    ) -> Self {
+        let tensors = training.model().tensors();
+        let tensors =
+            tensors.into_iter().map(|(name, x)| Input::new(&name, x.meta(), x.data().clone()));
+        Self { attempt, holder, step: training.done(), tensors: tensors.collect() }
+    }
+
+    /// The attempt in which it was made.
+    #[must_use]
+    pub const fn attempt(&self) -> Attempt {
+        self.attempt
+    }
+
+    /// Steps done.
+    #[must_use]
+    pub const fn step(&self) -> u64 {
+        self.step
+    }
+
+    /// Is it this one, and does it fit? Gives the inputs of [`Training::resume`].
+    pub fn expect(
+        &self,
+        plan: &Plan,
+        attempt: &Attempt,
+        holder: Holder,
+        step: u64,
+    ) -> Result<&[Input], Refused> {
+        if self.attempt.job != attempt.job {
+            let (theirs, ours) = (short(&self.attempt.job), short(&attempt.job));
+            return Err(Refused::Job { theirs, ours });
+        }
+        if self.attempt.nonces != attempt.nonces {
+            return Err(Refused::Attempt);
+        }
+        if self.holder != holder {
+            return Err(Refused::Holder { theirs: self.holder, ours: holder });
+        }
+        if self.step != step {
+            return Err(Refused::Step { theirs: self.step, ours: step });
+        }
+        let kept = if plan.momentum() > 0 { NAMES.len() } else { 2 };
+        let expected = plan.layers().iter().enumerate().flat_map(|(l, layer)| {
+            let named = NAMES.iter().zip(metas(plan, layer)).take(kept);
+            named.map(move |(name, meta)| (format!("{name} {l}"), meta))
+        });
+        let expected: Vec<(String, Meta)> = expected.collect();
+        if self.tensors.len() != expected.len() {
+            let what = format!("{} tensors, not {}", self.tensors.len(), expected.len());
+            return Err(Refused::Shape(what));
+        }
+        for (tensor, (name, meta)) in self.tensors.iter().zip(expected) {
+            if (tensor.name.as_str(), tensor.meta) != (name.as_str(), meta) {
+                let what = format!("{} {}, not {name} {meta}", tensor.name, tensor.meta);
+                return Err(Refused::Shape(what));
+            }
+        }
+        Ok(&self.tensors)
+    }
+
+    /// Writes it, all or nothing: another file is written, made durable, and takes the name.
+    pub fn write(&self, path: &Path) -> Result<(), Refused> {
+        let failed = |source| Refused::Io { path: path.display().to_string(), source };
+        let mut name = path.file_name().unwrap_or_default().to_owned();
+        name.push(".new");
+        let new = path.with_file_name(name);
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let mut file = options.open(&new).map_err(failed)?;
+        file.write_all(&self.to_bytes()).and_then(|()| file.sync_all()).map_err(failed)?;
+        fs::rename(&new, path).map_err(failed)?;
+        // The name is durable once its folder is.
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let folder = folder.unwrap_or_else(|| Path::new("."));
+        if cfg!(unix) {
+            File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)?;
+        }
+        Ok(())
+    }
+
+    /// Reads one.
+    pub fn read(path: &Path) -> Result<Self, Refused> {
+        let bytes = fs::read(path)
+            .map_err(|source| Refused::Io { path: path.display().to_string(), source })?;
+        Self::from_bytes(&bytes).map_err(|fault| match fault {
+            Fault::Version(theirs) => Refused::Version { path: path.display().to_string(), theirs },
+            Fault::Damaged(what) => Refused::Damaged { path: path.display().to_string(), what },
+        })
+    }
+
+    fn to_bytes(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        out.extend_from_slice(MAGIC);
+        out.extend_from_slice(&VERSION.to_le_bytes());
+        out.extend_from_slice(&self.attempt.job);
+        out.extend_from_slice(self.attempt.nonces.as_flattened());
+        out.push(match self.holder {
+            Holder::Cloud(party) => party.index() as u8,
+            Holder::Clear => 2,
+        });
+        out.extend_from_slice(&self.step.to_le_bytes());
+        out.extend_from_slice(&(self.tensors.len() as u64).to_le_bytes());
+        for Input { name, meta, words } in &self.tensors {
+            out.extend_from_slice(&(name.len() as u64).to_le_bytes());
+            out.extend_from_slice(name.as_bytes());
+            out.extend_from_slice(&(meta.shape.rows as u64).to_le_bytes());
+            out.extend_from_slice(&(meta.shape.cols as u64).to_le_bytes());
+            out.extend_from_slice(&[meta.scale, meta.bound]);
+            out.extend(words.iter().flat_map(|word| word.to_le_bytes()));
+        }
+        let digest = Sha256::digest(&out);
+        out.extend_from_slice(&digest);
+        out
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Result<Self, Fault> {
+        let mut rest = Rest(bytes);
+        if rest.take::<8>()? != *MAGIC {
+            return Err(Fault::Damaged("it is no checkpoint"));
+        }
+        // The version before the digest: another version may have another one.
+        let version = u32::from_le_bytes(rest.take()?);
+        if version != VERSION {
+            return Err(Fault::Version(version));
+        }
+        let Some((body, digest)) = bytes.split_last_chunk::<32>() else { return Err(SHORT) };
+        if Sha256::digest(body)[..] != digest[..] {
+            return Err(Fault::Damaged("it was cut short or altered"));
+        }
+        let behind = bytes.len() - rest.0.len();
+        rest = Rest(body.get(behind..).ok_or(SHORT)?);
+        let job = rest.take()?;
+        let nonces = [rest.take()?, rest.take()?];
+        let holder = match rest.take::<1>()? {
+            [0] => Holder::Cloud(Party::Zero),
+            [1] => Holder::Cloud(Party::One),
+            [2] => Holder::Clear,
+            _ => return Err(Fault::Damaged("it names no party")),
+        };
+        let step = u64::from_le_bytes(rest.take()?);
+        let count = rest.size()?;
+        if count > MOST {
+            return Err(Fault::Damaged("it has too many tensors"));
+        }
+        let mut tensors = Vec::new();
+        for _ in 0..count {
+            let length = rest.size()?;
+            let name = rest.slice(length.min(MOST))?;
+            let name =
+                str::from_utf8(name).map_err(|_| Fault::Damaged("a name is not readable"))?;
+            let (rows, cols) = (rest.size()?, rest.size()?);
+            let [scale, bound] = rest.take()?;
+            let len = rows.checked_mul(cols).and_then(|len| len.checked_mul(8)).ok_or(SHORT)?;
+            let words = rest.slice(len)?.as_chunks::<8>().0;
+            let words = words.iter().map(|word| u64::from_le_bytes(*word)).collect();
+            tensors.push(Input::new(name, Meta::new(rows, cols, scale, bound), words));
+        }
+        if !rest.0.is_empty() {
+            return Err(Fault::Damaged("it is too long"));
+        }
+        Ok(Self { attempt: Attempt { job, nonces }, holder, step, tensors })
+    }
+}
+
+enum Fault {
+    Version(u32),
+    Damaged(&'static str),
+}
+
+const SHORT: Fault = Fault::Damaged("it is too short");
+
+/// What is left to read.
+struct Rest<'a>(&'a [u8]);
+
+impl<'a> Rest<'a> {
+    fn slice(&mut self, len: usize) -> Result<&'a [u8], Fault> {
+        let (slice, rest) = self.0.split_at_checked(len).ok_or(SHORT)?;
+        self.0 = rest;
+        Ok(slice)
+    }
+
+    fn take<const N: usize>(&mut self) -> Result<[u8; N], Fault> {
+        let (taken, rest) = self.0.split_first_chunk().ok_or(SHORT)?;
+        self.0 = rest;
+        Ok(*taken)
+    }
+
+    fn size(&mut self) -> Result<usize, Fault> {
+        usize::try_from(u64::from_le_bytes(self.take()?)).map_err(|_| SHORT)
+    }
+}
+
+fn short(job: &[u8; 32]) -> String {
+    format!("{:08x}", u32::from_be_bytes([job[0], job[1], job[2], job[3]]))
+}

@@ -1,0 +1,114 @@
+//! Descriptions of jobs: written, read, and refused where they do not hold together.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use dyad_learn::{Data, Error, Job, Loss, Metric, Ranges, Rate, Scales, Schedule, Start};
+
+fn job() -> Job {
+    Job::mlp(1000, &[64, 32, 10], Loss::Softmax, 32, 3)
+}
+
+#[test]
+fn a_job_is_a_text() {
+    let rate = Rate { first: 0.125, schedule: Schedule::Steps { every: 2, factor: 0.5 } };
+    let metrics = vec![Metric::Auc, Metric::Confusion];
+    for job in [job(), Job { rate, metrics, start: Start::Inputs, ..Job::logistic(9, 2, 2, 3) }] {
+        let text = toml::to_string(&job).unwrap();
+        assert_eq!(toml::from_str::<Job>(&text).unwrap(), job, "{text}");
+    }
+    let text = toml::to_string(&job()).unwrap() + "\n[sizes]\nx = 1\n";
+    assert!(toml::from_str::<Job>(&text).unwrap_err().to_string().contains("sizes"));
+}
+
+/// A job written by hand, with the fields that may be left out left out.
+#[test]
+fn a_job_by_hand() {
+    let text = r#"
+        version = 1
+        rows = 60000
+        widths = [784, 128, 128, 10]
+        loss = "softmax"
+        batch = 128
+        epochs = 5
+        rate = { first = 0.5 }
+        shuffle = 1
+        start = { seed = 1 }
+        scales = { input = 8, activation = 13, error = 13, rate = 8 }
+        ranges = { input = 1, label = 1, weight = 3, activation = 6, sum = 8, error = 3 }
+        metrics = ["loss", "accuracy"]
+    "#;
+    let job: Job = toml::from_str(text).unwrap();
+    assert_eq!(job, Job::mlp(60_000, &[784, 128, 128, 10], Loss::Softmax, 128, 5));
+    let plan = job.check().unwrap();
+    assert_eq!((plan.steps_per_epoch(), plan.steps()), (468, 2340));
+    assert!((plan.rate(4) - 0.5).abs() < 1e-12);
+}
+
+#[test]
+fn what_does_not_hold_together_is_named() {
+    let j = job;
+    let (s, r) = (j().scales, j().ranges);
+    let cases: Vec<(Job, &str, &str)> = vec![
+        (Job { version: 2, ..j() }, "version", "install"),
+        (Job { widths: vec![64], ..j() }, "widths", "name features"),
+        (Job { widths: vec![64, 0, 10], ..j() }, "widths", "none of them 0"),
+        (Job { loss: Loss::Sigmoid, ..j() }, "loss", "take softmax"),
+        (Job { widths: vec![64, 1], ..j() }, "loss", "take sigmoid"),
+        (Job { rows: 0, ..j() }, "rows", "give 1"),
+        (Job { batch: 0, ..j() }, "batch", "give 1"),
+        (Job { batch: 1001, ..j() }, "batch", "as many as there are rows"),
+        (Job { epochs: 0, ..j() }, "epochs", "at least 1"),
+        (Job { start: Start::Zero, ..j() }, "start", "give a seed"),
+        (Job { momentum: 1.0, ..j() }, "momentum", "0.9"),
+        (Job { momentum: f64::NAN, ..j() }, "momentum", "0.9"),
+        (Job { decay: -1.0, ..j() }, "decay", "0.0001"),
+        (Job { decay: 1e-9, ..j() }, "decay", "give 0"),
+        (Job { rate: Rate::constant(0.0), ..j() }, "rate", "more than 0"),
+        (Job { rate: Rate::constant(f64::NAN), ..j() }, "rate", "more than 0"),
+        (Job { rate: Rate::constant(0.1), ..j() }, "scales.rate", "0.125"),
+        (Job { rate: Rate::constant(1e6), ..j() }, "scales.rate", "lower it by 11"),
+        (Job { metrics: vec![Metric::Auc], ..j() }, "metrics", "confusion"),
+        (Job { scales: Scales { label: 3, ..s }, ..j() }, "scales.label", "give 0"),
+        (Job { scales: Scales { input: 41, ..s }, ..j() }, "scales.input", "at most 40"),
+        (Job { scales: Scales { error: 0, ..s }, ..j() }, "scales.error", "13"),
+        (Job { scales: Scales { activation: 20, ..s }, ..j() }, "scales", "lower"),
+        (Job { scales: Scales { input: 0, error: 2, ..s }, ..j() }, "scales", "raise"),
+        (Job { ranges: Ranges { sum: 20, ..r }, ..j() }, "scales", "by 6 bits"),
+        (Job { ranges: Ranges { error: 20, ..r }, ..j() }, "scales", "errors times weights"),
+        (
+            Job { ranges: Ranges { weight: 0, ..r }, widths: vec![4, 3, 10], ..j() },
+            "ranges.weight",
+            "raise it",
+        ),
+    ];
+    assert!(j().check().is_ok());
+    for (job, expected, words) in cases {
+        let error = job.check().unwrap_err();
+        let Error::Job { field, .. } = &error else { panic!("{error}") };
+        assert_eq!(*field, expected, "{error}");
+        assert!(error.to_string().contains(words), "{error}");
+        println!("{error}");
+    }
+}
+
+#[test]
+fn rows_that_do_not_fit_are_refused() {
+    let plan = job().check().unwrap();
+    let refused = |features: Vec<i64>, classes: &[u32], words: &str| {
+        let error = Data::of_classes(&plan, features, classes).unwrap_err().to_string();
+        assert!(error.contains(words), "{error}");
+    };
+    refused(vec![0; 63], &[1], "63 features");
+    refused(vec![0; 64], &[10], "class 10");
+    let mut features = vec![0; 128];
+    features[66] = 512;
+    refused(features, &[1, 2], "row 1, column 2");
+}
+
+#[test]
+fn rates_fall_as_the_schedule_says() {
+    let steps = Rate { first: 1.0, schedule: Schedule::Steps { every: 2, factor: 0.5 } };
+    let eighths = |rate: Rate, epoch, epochs| (8.0 * rate.at(epoch, epochs)) as u32;
+    assert_eq!([0, 1, 2, 5].map(|e| eighths(steps, e, 6)), [8, 8, 4, 2]);
+    let linear = Rate { first: 1.0, schedule: Schedule::Linear { last: 0.0 } };
+    assert_eq!([0, 1, 2].map(|e| eighths(linear, e, 3)), [8, 4, 0]);
+}
