@@ -253,7 +253,7 @@ fn every_exponent_takes_the_same_instructions() {
 /// Welch's t between the times of two classes of exponents; slow outliers are the machine's, not
 /// the code's.
 #[test]
-#[ignore = "a million runs: ten minutes"]
+#[ignore = "a million runs: six minutes"]
 fn welch_test_tells_two_classes_of_exponents_not_apart() {
     const RUNS: usize = 1_000_000;
     const BITS: usize = 256;

@@ -60,6 +60,7 @@ type Show<'a> = &'a mut dyn FnMut(Figure) -> Done;
 type Done = Result<(), Box<dyn Error>>;
 
 fn main() -> ExitCode {
+    // A copy of this program that another one started takes no arguments.
     let done = train::as_party().unwrap_or_else(|| run(&Args::parse()));
     match done {
         Ok(()) => ExitCode::SUCCESS,

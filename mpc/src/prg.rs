@@ -210,9 +210,7 @@ impl Prg {
         if let (Some(mask), Stream::Mask) = (self.chosen, label.stream) {
             return out.fill(mask);
         }
-        // The cipher adds its stream to what is there.
-        out.fill(0);
-        cipher.apply_keystream(bytemuck::cast_slice_mut(out));
+        cipher.write_keystream(bytemuck::cast_slice_mut(out));
         if cfg!(target_endian = "big") {
             for word in out {
                 *word = u64::from_le(*word);

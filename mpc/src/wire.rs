@@ -182,6 +182,11 @@ pub(crate) fn put_words(frame: &mut BytesMut, words: &[u64]) {
     }
 }
 
+/// The words of a payload where they lie, if they lie as this machine's words do.
+pub(crate) fn in_place(payload: &[u8]) -> Option<&[u64]> {
+    if cfg!(target_endian = "little") { bytemuck::try_cast_slice(payload).ok() } else { None }
+}
+
 /// The words of a payload, `first` and on.
 pub(crate) fn words(payload: &[u8], first: usize, out: &mut [u64]) {
     let from = payload[8 * first..].as_chunks::<8>().0;
@@ -198,7 +203,11 @@ pub(crate) const fn piece_words(words: usize, piece: usize) -> usize {
 
 /// Appends all words of a payload.
 pub(crate) fn append(payload: &[u8], out: &mut Vec<u64>) {
-    out.extend(payload.as_chunks::<8>().0.iter().map(|bytes| u64::from_le_bytes(*bytes)));
+    let words = payload.as_chunks::<8>().0.iter();
+    match in_place(payload) {
+        Some(words) => out.extend_from_slice(words),
+        None => out.extend(words.map(|bytes| u64::from_le_bytes(*bytes))),
+    }
 }
 
 /// All words of a payload.

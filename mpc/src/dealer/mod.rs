@@ -33,13 +33,15 @@ pub struct Dealer {
     /// C0's and C1's streams.
     prgs: [Prg; 2],
     sink: Box<dyn Sink>,
+    /// Room for what is being dealt, kept so that it is not made anew each time.
+    room: Vec<u64>,
 }
 
 impl Dealer {
     /// Deals to C1 over `sink`; C0 needs nothing but its seed.
     #[must_use]
     pub fn new(seeds: [&Seed; 2], sink: Box<dyn Sink>) -> Self {
-        Self { prgs: seeds.map(Prg::new), sink }
+        Self { prgs: seeds.map(Prg::new), sink, room: vec![] }
     }
 
     /// Makes sure that C1 runs this attempt at this program.
@@ -140,7 +142,7 @@ impl Engine for Dealer {
                 label: label(op, Stream::Share),
                 gated_by: task.bit.map(Vec::as_slice),
             };
-            let beta = dealing.all(|words| out.push(&mut *self.sink, words))?;
+            let beta = dealing.all(&mut self.room, |words| out.push(&mut *self.sink, words))?;
             at = at.after(plan, n);
             outcomes.push(Outcome {
                 value: plan.gives_number().then_some(()),
@@ -239,26 +241,33 @@ struct Dealing<'a> {
 
 impl Dealing<'_> {
     /// C1's shares, some chunks at a time; gives β of the bits that come out, as words.
-    fn all(&self, mut put: impl FnMut(&[u64]) -> Result<()>) -> Result<Vec<u64>> {
+    fn all(
+        &self,
+        room: &mut Vec<u64>,
+        mut put: impl FnMut(&[u64]) -> Result<()>,
+    ) -> Result<Vec<u64>> {
         let chunks = chunks(self.entries);
         let gives_bits = self.plan.gives_bits();
         let mut beta = vec![0; if gives_bits { 64 * blocks(self.entries) } else { 0 }];
         let mut betas = &mut beta[..];
         let each = self.plan.dealt();
         let at_a_time = (PIECE / (each * WIDE)).max(1);
-        let mut dealt = vec![0; each * blocks(self.entries).min(at_a_time * WIDE)];
+        let most = each * blocks(self.entries).min(at_a_time * WIDE);
+        if room.len() < most {
+            room.resize(most, 0);
+        }
         for chunks in chunks.chunks(at_a_time) {
             let width: usize = chunks.iter().map(|chunk| chunk.width).sum();
             let (these, behind) =
                 std::mem::take(&mut betas).split_at_mut(if gives_bits { 64 * width } else { 0 });
             betas = behind;
             let these = parts_mut(these, chunks, if gives_bits { 64 } else { 0 });
-            let parts = parts_mut(&mut dealt, chunks, each);
+            let parts = parts_mut(room, chunks, each);
             let parts: Vec<_> = parts.into_iter().zip(these).collect();
             parallel(parts, |((chunk, out), (_, beta))| {
                 by_width!(chunk, deal_chunk(self, chunk, out, beta));
             });
-            put(&dealt[..each * width])?;
+            put(&room[..each * width])?;
         }
         beta.truncate(self.entries);
         Ok(beta)

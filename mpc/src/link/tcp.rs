@@ -1,20 +1,23 @@
 //! A link over a TCP socket: frames with their length before them (4 bytes, little-endian). For
 //! benchmarks and tests on one machine; it is neither encrypted nor authenticated.
 //!
-//! A thread of its own takes in what comes, so that two parties that both send large frames at once
-//! do not wait for each other for ever.
+//! The socket does not block. Where it takes nothing more, what has come in is taken first, so that
+//! two parties that both send large frames at once do not wait for each other for ever; and no
+//! thread stands between the socket and the party.
 
-use super::memory::receive;
 use super::{Link, LinkError, MAX_FRAME, check_length};
 use bytes::Bytes;
-use std::io::{BufReader, ErrorKind, Read, Write};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use std::collections::VecDeque;
+use std::io::{ErrorKind, IoSlice, Read, Write};
 use std::net::{Shutdown, TcpStream};
-use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, channel, sync_channel};
-use std::thread::{JoinHandle, spawn};
 use std::time::{Duration, Instant};
 
 /// Frames that wait here to be taken; then the peer has to wait.
 const WAITING_FRAMES: usize = 64;
+
+/// Bytes made room for at a time: more than an ordinary frame has.
+const STEP: usize = 2 << 20;
 
 /// A peer that takes nothing for so long is late.
 const SEND_LIMIT: Duration = Duration::from_mins(1);
@@ -22,49 +25,85 @@ const SEND_LIMIT: Duration = Duration::from_mins(1);
 /// One end.
 pub struct TcpLink {
     socket: TcpStream,
-    frames: Receiver<Bytes>,
-    /// Why the reading ended, if not because the peer hung up.
-    failure: Receiver<LinkError>,
-    reader: Option<JoinHandle<()>>,
+    frames: VecDeque<Bytes>,
+    partial: Partial,
+    /// Nothing more comes, and why.
+    ended: Option<LinkError>,
+}
+
+/// A frame that has come in part.
+#[derive(Default)]
+struct Partial {
+    length: [u8; 4],
+    length_has: usize,
+    frame: Vec<u8>,
+    frame_has: usize,
 }
 
 impl TcpLink {
     /// Takes over a connected socket.
     pub fn new(socket: TcpStream) -> Result<Self, LinkError> {
         socket.set_nodelay(true)?;
-        socket.set_write_timeout(Some(SEND_LIMIT))?;
-        let (frames_in, frames) = sync_channel(WAITING_FRAMES);
-        let (failure_in, failure) = channel();
-        let mut source = BufReader::with_capacity(1 << 16, socket.try_clone()?);
-        let reader = spawn(move || {
-            if let Err(error) = read_frames(&mut source, &frames_in) {
-                // Nobody listens any more if the link was dropped: then nobody wants to know.
-                drop(failure_in.send(error));
+        socket.set_nonblocking(true)?;
+        let (frames, partial) = (VecDeque::new(), Partial::default());
+        Ok(Self { socket, frames, partial, ended: None })
+    }
+
+    /// Takes what has come, until there is no more, or enough frames wait.
+    fn take(&mut self) {
+        while self.ended.is_none() && self.frames.len() < WAITING_FRAMES {
+            match self.partial.read(&mut self.socket) {
+                Ok(None) => {}
+                Ok(Some(frame)) => self.frames.push_back(frame),
+                Err(LinkError::Io(error)) if error.kind() == ErrorKind::WouldBlock => return,
+                Err(LinkError::Io(error)) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => self.ended = Some(error),
             }
-        });
-        Ok(Self { socket, frames, failure, reader: Some(reader) })
+        }
+    }
+
+    /// Waits until the socket is ready for one of these, or the time has come.
+    fn wait(&self, flags: PollFlags, by: Instant) -> Result<PollFlags, LinkError> {
+        let left = by.saturating_duration_since(Instant::now());
+        let left = Timespec { tv_sec: left.as_secs() as i64, tv_nsec: left.subsec_nanos().into() };
+        let mut polled = [PollFd::new(&self.socket, flags)];
+        match poll(&mut polled, Some(&left)) {
+            Ok(_) => Ok(polled[0].revents()),
+            Err(rustix::io::Errno::INTR) => Ok(PollFlags::empty()),
+            Err(error) => Err(std::io::Error::from(error).into()),
+        }
     }
 }
 
-/// Reads until the peer hangs up between two frames (fine), or something fails.
-fn read_frames(source: &mut impl Read, frames: &SyncSender<Bytes>) -> Result<(), LinkError> {
-    loop {
-        let mut length = [0; 4];
-        match source.read(&mut length[..1])? {
-            0 => return Ok(()),
-            _ => source.read_exact(&mut length[1..])?,
+impl Partial {
+    /// One read. A whole frame, if that was its last part.
+    fn read(&mut self, source: &mut impl Read) -> Result<Option<Bytes>, LinkError> {
+        if self.length_has < self.length.len() {
+            match source.read(&mut self.length[self.length_has..])? {
+                0 if self.length_has == 0 => return Err(LinkError::Closed),
+                0 => return Err(std::io::Error::from(ErrorKind::UnexpectedEof).into()),
+                read => self.length_has += read,
+            }
+            if self.length_has < self.length.len() {
+                return Ok(None);
+            }
         }
-        let length = u32::from_le_bytes(length) as usize;
+        let length = u32::from_le_bytes(self.length) as usize;
         check_length(length)?;
-        // Grows as bytes come, so that a length alone costs the peer's bytes, not our memory.
-        let mut frame = Vec::with_capacity(length.min(2 << 20));
-        source.take(length as u64).read_to_end(&mut frame)?;
-        if frame.len() < length {
-            return Err(std::io::Error::from(std::io::ErrorKind::UnexpectedEof).into());
+        if self.frame_has < length {
+            // Grows as bytes come, so that a length alone costs the peer's bytes, not our memory.
+            if self.frame_has == self.frame.len() {
+                self.frame.resize(length.min(self.frame_has + STEP), 0);
+            }
+            match source.read(&mut self.frame[self.frame_has..])? {
+                0 => return Err(std::io::Error::from(ErrorKind::UnexpectedEof).into()),
+                read => self.frame_has += read,
+            }
         }
-        if frames.send(frame.into()).is_err() {
-            return Ok(());
+        if self.frame_has < length {
+            return Ok(None);
         }
+        Ok(Some(std::mem::take(self).frame.into()))
     }
 }
 
@@ -72,30 +111,72 @@ impl Link for TcpLink {
     fn send(&mut self, frame: Bytes) -> Result<(), LinkError> {
         check_length(frame.len())?;
         let length = (frame.len() as u32).to_le_bytes();
-        let socket = &mut self.socket;
-        socket.write_all(&length).and_then(|()| socket.write_all(&frame)).map_err(|error| {
-            match error.kind() {
-                ErrorKind::WouldBlock | ErrorKind::TimedOut => LinkError::Late(SEND_LIMIT),
-                ErrorKind::BrokenPipe | ErrorKind::ConnectionReset => LinkError::Closed,
-                _ => error.into(),
+        let all = length.len() + frame.len();
+        let (mut sent, mut by) = (0, Instant::now() + SEND_LIMIT);
+        while sent < all {
+            let parts =
+                [&length[sent.min(length.len())..], &frame[sent.saturating_sub(length.len())..]];
+            match self.socket.write_vectored(&parts.map(IoSlice::new)) {
+                Ok(0) => return Err(LinkError::Closed),
+                Ok(written) => {
+                    sent += written;
+                    by = Instant::now() + SEND_LIMIT;
+                }
+                Err(error) => match error.kind() {
+                    ErrorKind::Interrupted => {}
+                    ErrorKind::BrokenPipe | ErrorKind::ConnectionReset => {
+                        return Err(LinkError::Closed);
+                    }
+                    ErrorKind::WouldBlock if Instant::now() >= by => {
+                        return Err(LinkError::Late(SEND_LIMIT));
+                    }
+                    ErrorKind::WouldBlock => {
+                        // Nothing more is taken in once enough waits, or the peer has hung up.
+                        let room = self.ended.is_none() && self.frames.len() < WAITING_FRAMES;
+                        let input = if room { PollFlags::IN } else { PollFlags::empty() };
+                        if self.wait(PollFlags::OUT | input, by)?.contains(PollFlags::IN) {
+                            self.take();
+                        }
+                    }
+                    _ => return Err(error.into()),
+                },
             }
-        })
+        }
+        Ok(())
     }
 
     fn recv(&mut self, by: Instant) -> Result<Bytes, LinkError> {
-        receive(&self.frames, by).map_err(|error| match (error, self.failure.try_recv()) {
-            (LinkError::Closed, Ok(failure)) => failure,
-            (error, Ok(_) | Err(TryRecvError::Empty | TryRecvError::Disconnected)) => error,
-        })
+        let start = Instant::now();
+        loop {
+            if let Some(frame) = self.frames.pop_front() {
+                return Ok(frame);
+            }
+            match &self.ended {
+                None => {}
+                // Why it failed is said once; from then on it is closed.
+                Some(LinkError::Closed) => return Err(LinkError::Closed),
+                Some(_) => {
+                    return Err(self.ended.replace(LinkError::Closed).unwrap_or(LinkError::Closed));
+                }
+            }
+            self.take();
+            if self.frames.is_empty() && self.ended.is_none() {
+                self.wait(PollFlags::IN, by)?;
+                if Instant::now() >= by {
+                    self.take();
+                    if self.frames.is_empty() && self.ended.is_none() {
+                        return Err(LinkError::Late(by.saturating_duration_since(start)));
+                    }
+                }
+            }
+        }
     }
 }
 
 impl Drop for TcpLink {
     fn drop(&mut self) {
-        // The reader wakes from its read, or from waiting for room when the receiver goes; it is
-        // not worth waiting for.
+        // The peer learns at once; if it is gone already, nobody is left to be told.
         drop(self.socket.shutdown(Shutdown::Both));
-        drop(self.reader.take());
     }
 }
 

@@ -255,7 +255,7 @@ impl<'a> Run<'a> {
         let kinds = self.plan.words();
         let mut words = [0; 7 * 64 * crate::bits::parts::WIDE];
         let words = &mut words[..kinds * 64 * w];
-        self.dealt.read(self.section(chunk, self.sections.words), words);
+        let words = self.dealt.get(self.section(chunk, self.sections.words), words);
         let planes = &self.inputs[chunk.first * self.inputs_each..];
         let results = self.plan.results.len();
         let plane = |i: usize, k: usize| if i < results { planes[i * w + k] } else { 0 };
@@ -329,7 +329,7 @@ fn look_up_chunk<const W: usize>(run: &Run<'_>, chunk: Chunk, out: &mut [u64]) {
     let hat = slice::<W>(&run.hat[chunk.entries(run.hat.len())]);
     let mut tables = [0; 16 * 17 * crate::bits::parts::WIDE];
     let tables = &mut tables[..run.plan.table_planes() * W];
-    run.dealt.read(run.section(chunk, 0), tables);
+    let tables = run.dealt.get(run.section(chunk, 0), tables);
     let mut found = [Plane::<W>::ZERO; 34];
     let found = &mut found[..2 * run.plan.digits.len()];
     look_up(&run.plan, &hat, tables, run.first, found);
@@ -366,7 +366,7 @@ fn fold_chunk<const W: usize>(
     }
     let mut products = [0; MOST_PRODUCTS * crate::bits::parts::WIDE];
     let products = &mut products[..layer.products.len() * W];
-    run.dealt.read(run.section(chunk, run.sections.products[round - 1]), products);
+    let products = run.dealt.get(run.section(chunk, run.sections.products[round - 1]), products);
     for i in 0..layer.products.len() {
         shares[opened + i] = read(products, i);
     }

@@ -1,7 +1,7 @@
 //! A cloud's share of what is dealt for an operation: C0 draws it from its seed, C1 was sent it.
 
 use crate::prg::{Label, Prg};
-use crate::wire::{self, PIECE};
+use crate::wire::{self, PIECE, in_place};
 use bytes::Bytes;
 use std::sync::Arc;
 
@@ -32,6 +32,20 @@ impl Dealt {
                 }
             }
         }
+    }
+
+    /// The same words, where they lie or else drawn or copied into `room`.
+    #[inline]
+    pub(super) fn get<'a>(&'a self, first: usize, room: &'a mut [u64]) -> &'a [u64] {
+        if let Self::Sent(pieces, from) = self {
+            let (piece, inside) = ((from + first) / PIECE, (from + first) % PIECE);
+            let there = pieces.get(piece).and_then(|piece| in_place(piece));
+            if let Some(words) = there.and_then(|words| words.get(inside..inside + room.len())) {
+                return words;
+            }
+        }
+        self.read(first, room);
+        room
     }
 
     /// The same, so many words further on.

@@ -154,25 +154,17 @@ impl Party {
         self.send(op, header.piece(piece, part.len()).frame(part))
     }
 
-    fn recv_piece(
-        &mut self,
-        op: Op,
-        header: Header,
-        piece: usize,
-        out: &mut Vec<u64>,
-        words: usize,
-    ) -> Result<()> {
+    /// The words of a piece of what the other sends, little-endian.
+    fn recv_piece(&mut self, op: Op, header: Header, piece: usize, words: usize) -> Result<Bytes> {
         let expected = header.piece(piece, piece_words(words, piece));
         let frame = self.recv(op)?;
-        let payload = expected.open(&frame).map_err(|got| Error::Frame {
+        expected.open(&frame).map_err(|got| Error::Frame {
             who: self.who.clone(),
             op,
             peer: self.peer(),
             got: got.into(),
             expected: expected.to_string().into(),
-        })?;
-        wire::append(&payload, out);
-        Ok(())
+        })
     }
 
     /// Sends words and gives what the other sent: one round, or some more where they are many.
@@ -180,7 +172,9 @@ impl Party {
         let header = Header::new(Kind::Opening, op, shape, round as u8);
         let mut theirs = Vec::with_capacity(words.len());
         let mut mine = words;
-        self.exchange_pieces(op, header, &mut mine, |_, _, piece| theirs.extend_from_slice(piece))?;
+        self.exchange_pieces(op, header, &mut mine, |_, _, piece| {
+            wire::append(piece, &mut theirs)
+        })?;
         Ok(theirs)
     }
 
@@ -191,17 +185,15 @@ impl Party {
         op: Op,
         header: Header,
         words: &mut W,
-        mut take: impl FnMut(&mut W, usize, &[u64]),
+        mut take: impl FnMut(&mut W, usize, &[u8]),
     ) -> Result<()> {
         let len = words.as_ref().len();
         let count = pieces(len);
         for piece in 0..count.min(WINDOW) {
             self.send_piece(op, header, words.as_ref(), piece)?;
         }
-        let mut theirs = Vec::with_capacity(len.min(PIECE));
         for piece in 0..count {
-            theirs.clear();
-            self.recv_piece(op, header, piece, &mut theirs, len)?;
+            let theirs = self.recv_piece(op, header, piece, len)?;
             take(words, piece * PIECE, &theirs);
             // A window ahead, so that the line is never idle and neither side has to hold many.
             if piece + WINDOW < count {
@@ -391,10 +383,16 @@ impl Engine for Party {
         for (piece, x) in x.chunks_mut(PIECE).enumerate() {
             let r = &mut r[..x.len()];
             self.prg.fill(label, (piece * PIECE) as u64, r);
-            add(x, r);
+            for (x, r) in x.iter_mut().zip(r) {
+                *x = x.wrapping_add(*r);
+            }
         }
         let header = Header::new(Kind::Opening, op, shape, 0);
-        self.exchange_pieces(op, header, &mut x, |x, at, theirs| add(&mut x[at..], theirs))?;
+        self.exchange_pieces(op, header, &mut x, |x, at, theirs| {
+            for (x, theirs) in x[at..].iter_mut().zip(theirs.as_chunks::<8>().0) {
+                *x = x.wrapping_add(u64::from_le_bytes(*theirs));
+            }
+        })?;
         Ok(MaskedRows { hat: x, label })
     }
 
@@ -413,7 +411,8 @@ impl Engine for Party {
             Audience::All => theirs = self.exchange(op, shape, 0, &mine)?,
             Audience::One(side) if side == self.side => {
                 for piece in 0..pieces(mine.len()) {
-                    self.recv_piece(op, header, piece, &mut theirs, mine.len())?;
+                    let words = self.recv_piece(op, header, piece, mine.len())?;
+                    wire::append(&words, &mut theirs);
                 }
             }
             Audience::One(_) => {
@@ -451,13 +450,6 @@ impl Engine for Party {
             theirs: hex(&theirs).into(),
             ours: hex(&mine).into(),
         })
-    }
-}
-
-/// x = x + y
-fn add(x: &mut [u64], y: &[u64]) {
-    for (x, y) in x.iter_mut().zip(y) {
-        *x = x.wrapping_add(*y);
     }
 }
 
