@@ -173,7 +173,7 @@ impl Party {
         let mut theirs = Vec::with_capacity(words.len());
         let mut mine = words;
         self.exchange_pieces(op, header, &mut mine, |_, _, piece| {
-            wire::append(piece, &mut theirs)
+            wire::append(piece, &mut theirs);
         })?;
         Ok(theirs)
     }
