@@ -2,10 +2,12 @@
 //!
 //! Three hospitals upload a column each, encrypted under their own keys. The two clouds bring it
 //! under one key without opening it and add it up; the hospitals together open the sums. Of all
-//! else the clouds open blinded values only.
+//! else the clouds open blinded values only. Then the clouds train a network on shares of scanned
+//! digits, with randomness that a key centre deals.
 
 mod parties;
 mod screen;
+mod training;
 
 use clap::Parser;
 use dyad_bcp::{KeySize, ParaGen};
@@ -19,14 +21,16 @@ use std::process::ExitCode;
 const ROWS: usize = 3100;
 
 /// What works so far, all parties in one process: three hospitals upload encrypted columns, two
-/// clouds add them up without opening them, the hospitals together open the sums.
+/// clouds add them up without opening them, the hospitals together open the sums; then the clouds
+/// train a network on shares of scanned digits.
 #[derive(Parser)]
 #[command(name = "dyad-local", version)]
 struct Args {}
 
 fn main() -> ExitCode {
     let Args {} = Args::parse();
-    match run(&Screen::new()) {
+    let screen = Screen::new();
+    match run(&screen).and_then(|()| training::run(&screen)) {
         Ok(()) => ExitCode::SUCCESS,
         // Whoever read this has seen enough.
         Err(error) if is_closed_pipe(&*error) => ExitCode::SUCCESS,

@@ -1,5 +1,6 @@
 //! Real public data: the right rows, labels and missing cells come out. The files lie in the folder
-//! that `DYAD_DATA` names; without it the tests say so and skip.
+//! that `DYAD_DATA` names, else in `../shared/data` beside the project; without, the tests say so and
+//! skip.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod images;
@@ -14,17 +15,24 @@ use std::path::PathBuf;
 use std::sync::Once;
 use std::time::Instant;
 
+/// The missing folder is told once.
+static ONCE: Once = Once::new();
+
 /// The file, or nothing if there is no data on this machine. Data that is promised by `DYAD_DATA`
 /// must be there.
 fn file(name: &str) -> Option<PathBuf> {
-    let Some(folder) = std::env::var_os("DYAD_DATA") else {
-        static ONCE: Once = Once::new();
-        ONCE.call_once(|| skipped("DYAD_DATA names no folder, real data sets are not read"));
-        return None;
-    };
-    let path = PathBuf::from(folder).join(name);
-    assert!(path.is_file(), "DYAD_DATA is set, but {} is not there", path.display());
-    Some(path)
+    let promised = std::env::var_os("DYAD_DATA");
+    let folder = promised.clone().map_or_else(
+        || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data")),
+        PathBuf::from,
+    );
+    let path = folder.join(name);
+    if path.is_file() {
+        return Some(path);
+    }
+    assert!(promised.is_none(), "DYAD_DATA is set, but {} is not there", path.display());
+    ONCE.call_once(|| skipped("DYAD_DATA names no folder, real data sets are not read"));
+    None
 }
 
 fn table(name: &str) -> Option<Table> {
