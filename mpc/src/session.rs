@@ -4,7 +4,7 @@
 //! A program may branch on what is known before the run (shapes, hyper-parameters, seeds, the
 //! step's number), never on what it opens: the dealer runs the same program and opens nothing.
 
-use crate::engine::{Act, Audience, Engine, Outcome, Product, Task, Transpose};
+use crate::engine::{Act, Audience, Engine, Outcome, Product, Task, Transpose, Wide};
 use crate::error::{Error, Op, Result};
 use crate::tensor::{Axis, MAX_BOUND, Meta, Shape, Tensor, View, bits_of_sum};
 use sha2::{Digest, Sha256};
@@ -14,9 +14,16 @@ use sha2::{Digest, Sha256};
 pub struct Of<T> {
     pub(crate) meta: Meta,
     pub(crate) data: T,
+    /// Its number among all tensors of the session, so that the trace knows what was done to which.
+    id: u64,
 }
 
 impl<T> Of<T> {
+    /// What the trace notes of an operand.
+    const fn operand(&self) -> Operand {
+        (self.meta, self.id)
+    }
+
     /// Shape, scale and bound.
     #[must_use]
     pub const fn meta(&self) -> Meta {
@@ -41,6 +48,12 @@ impl<T> Of<T> {
         &self.data
     }
 }
+
+/// Factors, and what an engine keeps of the tensors.
+type Terms<'a, T> = Vec<(u64, &'a T)>;
+
+/// An operand: what is public of it, and its number.
+type Operand = (Meta, u64);
 
 /// A secret tensor.
 pub type Shared<E> = Of<<E as Engine>::Shared>;
@@ -105,13 +118,17 @@ pub struct Session<E: Engine> {
     engine: E,
     step: u64,
     number: u32,
+    /// Has anything been done yet?
+    begun: bool,
+    /// Tensors made so far.
+    made: u64,
     trace: Sha256,
 }
 
 impl<E: Engine> Session<E> {
     /// Starts at step 0, operation 0.
     pub fn new(engine: E) -> Self {
-        Self { engine, step: 0, number: 0, trace: Sha256::new() }
+        Self { engine, step: 0, number: 0, begun: false, made: 0, trace: Sha256::new() }
     }
 
     /// The engine, to ask it what only it knows.
@@ -129,9 +146,15 @@ impl<E: Engine> Session<E> {
         &mut self.engine
     }
 
-    /// A step of the program begins; its operations are numbered from 0.
+    /// A step of the program begins; its operations are numbered from 0. Steps rise: one that came
+    /// before has used its masks.
     pub fn step(&mut self, step: u64) -> Result<()> {
-        (self.step, self.number) = (step, 0);
+        if self.begun && step <= self.step {
+            let op = Op { step, number: 0, name: "step" };
+            let what = format!("comes after step {}, and its masks are used", self.step);
+            return Err(program(op, what));
+        }
+        (self.step, self.number, self.begun) = (step, 0, true);
         self.trace.update(step.to_be_bytes());
         self.engine.step(step)
     }
@@ -155,19 +178,21 @@ impl<E: Engine> Session<E> {
     }
 
     /// Numbers an operation and takes note of it.
-    fn op(&mut self, name: &'static str, metas: &[Meta], public: &[u64]) -> Result<Op> {
+    fn op(&mut self, name: &'static str, operands: &[Operand], public: &[u64]) -> Result<Op> {
         let op = Op { step: self.step, number: self.number, name };
         if self.number >= MAX_OPERATIONS {
             return Err(program(op, "a step has at most 2^20 operations"));
         }
         self.number += 1;
+        self.begun = true;
         self.trace.update([name.len() as u8]);
         self.trace.update(name);
-        self.trace.update((metas.len() as u64).to_be_bytes());
-        for Meta { shape, scale, bound } in metas {
+        self.trace.update((operands.len() as u64).to_be_bytes());
+        for (Meta { shape, scale, bound }, id) in operands {
             self.trace.update((shape.rows as u64).to_be_bytes());
             self.trace.update((shape.cols as u64).to_be_bytes());
             self.trace.update([*scale, *bound]);
+            self.trace.update(id.to_be_bytes());
         }
         self.trace.update((public.len() as u64).to_be_bytes());
         for word in public {
@@ -176,17 +201,26 @@ impl<E: Engine> Session<E> {
         Ok(op)
     }
 
+    /// A new tensor.
+    const fn made<T>(&mut self, meta: Meta, data: T) -> Of<T> {
+        self.made += 1;
+        Of { meta, data, id: self.made }
+    }
+
     /// An input that the job names.
     pub fn input(&mut self, name: &str, meta: Meta) -> Result<Shared<E>> {
         let letters: Vec<u64> = name.bytes().map(u64::from).collect();
-        let op = self.op("input", &[meta], &letters)?;
-        Ok(Of { meta, data: self.engine.input(op, name, meta)? })
+        let op = self.op("input", &[(meta, 0)], &letters)?;
+        sized(op, meta.shape)?;
+        let data = self.engine.input(op, name, meta)?;
+        Ok(self.made(meta, data))
     }
 
     /// Public numbers, row by row: the same in every engine.
     pub fn public(&mut self, meta: Meta, values: &[i64]) -> Result<Shared<E>> {
         let words: Vec<u64> = values.iter().map(|v| *v as u64).collect();
-        let op = self.op("public", &[meta], &words)?;
+        let op = self.op("public", &[(meta, 0)], &words)?;
+        sized(op, meta.shape)?;
         if values.len() != meta.shape.len() {
             return Err(program(op, format!("{} numbers for {meta}", values.len())));
         }
@@ -195,7 +229,8 @@ impl<E: Engine> Session<E> {
         {
             return Err(program(op, format!("{v} is not below 2^{}", meta.bound)));
         }
-        Ok(Of { meta, data: self.engine.public(words) })
+        let data = self.engine.public(words);
+        Ok(self.made(meta, data))
     }
 
     /// One public number everywhere.
@@ -205,24 +240,33 @@ impl<E: Engine> Session<E> {
 
     /// Sum of k_i x_i: same shapes, same scales.
     pub fn linear(&mut self, terms: &[(i64, &Shared<E>)]) -> Result<Shared<E>> {
-        let (meta, terms) = self.linear_of("linear", terms)?;
-        Ok(Of { meta, data: Tensor::linear(&terms) })
+        let (op, meta, terms) = self.linear_of("linear", terms)?;
+        if meta.bound > RING {
+            self.engine.check_wide(op, &Wide::Linear(&terms))?;
+        }
+        Ok(self.made(meta, Tensor::linear(&terms)))
     }
 
     /// The same of masked tensors: the sum is masked by the sum of the masks.
     pub fn linear_masked(&mut self, terms: &[(i64, &Masked<E>)]) -> Result<Masked<E>> {
-        let (meta, terms) = self.linear_of("linear masked", terms)?;
-        Ok(Of { meta, data: Tensor::linear(&terms) })
+        let (op, meta, terms) = self.linear_of("linear masked", terms)?;
+        if meta.bound > RING {
+            let behind: Vec<_> = terms.iter().map(|(k, x)| (*k, self.engine.unmask(x))).collect();
+            let behind: Vec<_> = behind.iter().map(|(k, x)| (*k, x)).collect();
+            self.engine.check_wide(op, &Wide::Linear(&behind))?;
+        }
+        Ok(self.made(meta, Tensor::linear(&terms)))
     }
 
     fn linear_of<'a, T>(
         &mut self,
         name: &'static str,
         terms: &[(i64, &'a Of<T>)],
-    ) -> Result<(Meta, Vec<(u64, &'a T)>)> {
+    ) -> Result<(Op, Meta, Terms<'a, T>)> {
+        let operands: Vec<_> = terms.iter().map(|(_, x)| x.operand()).collect();
         let metas: Vec<Meta> = terms.iter().map(|(_, x)| x.meta).collect();
         let factors: Vec<u64> = terms.iter().map(|(k, _)| *k as u64).collect();
-        let op = self.op(name, &metas, &factors)?;
+        let op = self.op(name, &operands, &factors)?;
         let Some((first, _)) = metas.split_first() else {
             return Err(program(op, "a sum of nothing"));
         };
@@ -234,7 +278,7 @@ impl<E: Engine> Session<E> {
         let bound = terms.iter().map(largest).max().unwrap_or(0);
         let bound = bound.saturating_add(bits_of_sum(terms.len()));
         let terms = terms.iter().map(|(k, x)| (*k as u64, &x.data)).collect();
-        Ok((Meta { bound, ..*first }, terms))
+        Ok((op, Meta { bound, ..*first }, terms))
     }
 
     /// x + y
@@ -249,38 +293,49 @@ impl<E: Engine> Session<E> {
 
     /// The same number at a scale that is higher by `by`: free.
     pub fn raise(&mut self, x: &Shared<E>, by: u8) -> Result<Shared<E>> {
-        self.times(x, 1 << by, by)
+        let op = Op { step: self.step, number: self.number, name: "raise" };
+        let factor = 1i64.checked_shl(by.into()).filter(|factor| *factor > 0);
+        let factor =
+            factor.ok_or_else(|| program(op, format!("{} raised by {by} bits", x.meta)))?;
+        self.times(x, factor, by)
     }
 
     /// x times the public number `k` / 2^`scale`; the scales add up.
     pub fn times(&mut self, x: &Shared<E>, k: i64, scale: u8) -> Result<Shared<E>> {
+        let op = Op { step: self.step, number: self.number, name: "times" };
+        let scale = finer(op, x.meta, scale)?;
         let mut product = self.linear(&[(k, x)])?;
-        product.meta.scale += scale;
+        product.meta.scale = scale;
         Ok(product)
     }
 
     /// The same entries, read at a scale that is higher by `by`: division by 2^`by`, free.
     pub fn halve(&mut self, x: &Shared<E>, by: u8) -> Result<Shared<E>> {
-        self.op("halve", &[x.meta], &[by.into()])?;
-        Ok(Of { meta: Meta { scale: x.meta.scale + by, ..x.meta }, data: x.data.clone() })
+        let op = Op { step: self.step, number: self.number, name: "halve" };
+        let scale = finer(op, x.meta, by)?;
+        self.read_at(x, scale)
     }
 
-    /// The same entries, read at another scale: the numbers are multiplied by a power of two, free.
+    /// The same entries, read at another scale: free.
     pub fn read_at(&mut self, x: &Shared<E>, scale: u8) -> Result<Shared<E>> {
-        self.op("read", &[x.meta], &[scale.into()])?;
-        Ok(Of { meta: Meta { scale, ..x.meta }, data: x.data.clone() })
+        let op = self.op("read", &[x.operand()], &[scale.into()])?;
+        finer(op, Meta { scale: 0, ..x.meta }, scale)?;
+        Ok(self.made(Meta { scale, ..x.meta }, x.data.clone()))
     }
 
     /// Each entry times its own public number (an integer).
     pub fn weigh(&mut self, x: &Shared<E>, factors: &[i64]) -> Result<Shared<E>> {
         let words: Vec<u64> = factors.iter().map(|k| *k as u64).collect();
-        let op = self.op("weigh", &[x.meta], &words)?;
+        let op = self.op("weigh", &[x.operand()], &words)?;
         if factors.len() != x.meta.shape.len() {
             return Err(program(op, format!("{} factors for {}", factors.len(), x.meta)));
         }
         let most = factors.iter().map(|k| bits(*k)).max().unwrap_or(0);
         let meta = Meta { bound: x.meta.bound.saturating_add(most), ..x.meta };
-        Ok(Of { meta, data: x.data.weigh(&words) })
+        if meta.bound > RING {
+            self.engine.check_wide(op, &Wide::Weigh(&x.data, &words))?;
+        }
+        Ok(self.made(meta, x.data.weigh(&words)))
     }
 
     /// Entries moved about.
@@ -307,27 +362,32 @@ impl<E: Engine> Session<E> {
             View::RepeatRow(times) => (4, vec![*times as u64]),
             View::RepeatColumn(times) => (5, vec![*times as u64]),
         };
-        let op = self.op("view", &[x.meta], &[&[kind], &words[..]].concat())?;
+        let op = self.op("view", &[x.operand()], &[&[kind], &words[..]].concat())?;
         let shape = view.shape(x.meta.shape).map_err(|what| program(op, what))?;
-        Ok(Of { meta: Meta { shape, ..x.meta }, data: x.data.view(x.meta.shape, view) })
+        sized(op, shape)?;
+        Ok(self.made(Meta { shape, ..x.meta }, x.data.view(x.meta.shape, view)))
     }
 
     /// Sum down the rows (a row is left) or along the columns (a column is left).
     pub fn sum(&mut self, x: &Shared<E>, axis: Axis) -> Result<Shared<E>> {
-        self.op("sum", &[x.meta], &[axis as u64])?;
+        let op = self.op("sum", &[x.operand()], &[axis as u64])?;
         let Shape { rows, cols } = x.meta.shape;
         let (shape, terms) = match axis {
             Axis::Rows => (Shape::new(1, cols), rows),
             Axis::Columns => (Shape::new(rows, 1), cols),
         };
         let bound = x.meta.bound.saturating_add(bits_of_sum(terms));
-        Ok(Of { meta: Meta { shape, bound, ..x.meta }, data: x.data.sum(x.meta.shape, axis) })
+        if bound > RING {
+            self.engine.check_wide(op, &Wide::Sum(&x.data, x.meta.shape, axis))?;
+        }
+        Ok(self.made(Meta { shape, bound, ..x.meta }, x.data.sum(x.meta.shape, axis)))
     }
 
     /// Tensors of one scale, one after the other along an axis.
     pub fn join(&mut self, parts: &[&Shared<E>], axis: Axis) -> Result<Shared<E>> {
         let metas: Vec<Meta> = parts.iter().map(|x| x.meta).collect();
-        let op = self.op("join", &metas, &[axis as u64])?;
+        let operands: Vec<_> = parts.iter().map(|x| x.operand()).collect();
+        let op = self.op("join", &operands, &[axis as u64])?;
         let Some(first) = metas.first() else {
             return Err(program(op, "a join of nothing"));
         };
@@ -346,25 +406,27 @@ impl<E: Engine> Session<E> {
         };
         let bound = metas.iter().map(|m| m.bound).max().unwrap_or(0);
         let parts: Vec<_> = parts.iter().map(|x| (&x.data, x.meta.shape)).collect();
-        Ok(Of { meta: Meta { shape, bound, ..*first }, data: Tensor::join(&parts, axis) })
+        sized(op, shape)?;
+        Ok(self.made(Meta { shape, bound, ..*first }, Tensor::join(&parts, axis)))
     }
 
     /// Declares |z| < 2^`bound`: the program's author knows more than the worst case. The clear
     /// engine holds it against the values.
     pub fn declare(&mut self, x: &Shared<E>, bound: u8) -> Result<Shared<E>> {
         let meta = Meta { bound, ..x.meta };
-        let op = self.op("declare", &[x.meta], &[bound.into()])?;
+        let op = self.op("declare", &[x.operand()], &[bound.into()])?;
         self.engine.check(op, &x.data, meta)?;
-        Ok(Of { meta, data: x.data.clone() })
+        Ok(self.made(meta, x.data.clone()))
     }
 
     /// Masks tensors and opens them masked: one round. Every product with them is local then.
     pub fn mask(&mut self, xs: &[&Shared<E>]) -> Result<Vec<Masked<E>>> {
         let metas: Vec<Meta> = xs.iter().map(|x| x.meta).collect();
-        let op = self.op("mask", &metas, &[])?;
+        let operands: Vec<_> = xs.iter().map(|x| x.operand()).collect();
+        let op = self.op("mask", &operands, &[])?;
         let data: Vec<_> = xs.iter().map(|x| (&x.data, x.meta)).collect();
         let masked = self.engine.mask(op, &data)?;
-        Ok(masked.into_iter().zip(metas).map(|(data, meta)| Of { meta, data }).collect())
+        Ok(masked.into_iter().zip(metas).map(|(data, meta)| self.made(meta, data)).collect())
     }
 
     /// One tensor masked.
@@ -374,13 +436,14 @@ impl<E: Engine> Session<E> {
 
     /// The tensor behind its mask: free.
     pub fn unmask(&mut self, x: &Masked<E>) -> Result<Shared<E>> {
-        self.op("unmask", &[x.meta], &[])?;
-        Ok(Of { meta: x.meta, data: self.engine.unmask(&x.data) })
+        self.op("unmask", &[x.operand()], &[])?;
+        let data = self.engine.unmask(&x.data);
+        Ok(self.made(x.meta, data))
     }
 
     /// Matrix product, either factor transposed first if so marked; no message.
     pub fn matmul(&mut self, x: &Masked<E>, y: &Masked<E>, t: Transpose) -> Result<Shared<E>> {
-        let op = self.op("matmul", &[x.meta, y.meta], &[t as u64])?;
+        let op = self.op("matmul", &[x.operand(), y.operand()], &[t as u64])?;
         let (a, b) = (x.meta.shape, y.meta.shape);
         let a = if t.first() { a.transposed() } else { a };
         let b = if t.second() { b.transposed() } else { b };
@@ -393,7 +456,7 @@ impl<E: Engine> Session<E> {
 
     /// Product entry by entry; no message.
     pub fn multiply(&mut self, x: &Masked<E>, y: &Masked<E>) -> Result<Shared<E>> {
-        let op = self.op("multiply", &[x.meta, y.meta], &[])?;
+        let op = self.op("multiply", &[x.operand(), y.operand()], &[])?;
         if x.meta.shape != y.meta.shape {
             return Err(program(op, format!("{} times {}, entry by entry", x.meta, y.meta)));
         }
@@ -409,13 +472,12 @@ impl<E: Engine> Session<E> {
         shape: Shape,
         sum: u8,
     ) -> Result<Shared<E>> {
-        let Some(scale) = x.meta.scale.checked_add(y.meta.scale).filter(|scale| *scale < 64) else {
-            return Err(program(op, format!("{} times {}: the scales exceed 63", x.meta, y.meta)));
-        };
+        sized(op, shape)?;
+        let scale = finer(op, x.meta, y.meta.scale)?;
         let bound = x.meta.bound.saturating_add(y.meta.bound).saturating_add(sum);
         let meta = Meta { shape, scale, bound };
         let data = self.engine.product(op, form, (&x.data, x.meta), (&y.data, y.meta), meta)?;
-        Ok(Of { meta, data })
+        Ok(self.made(meta, data))
     }
 
     /// x >> s each: the scale falls by s, the number stays.
@@ -485,40 +547,43 @@ impl<E: Engine> Session<E> {
 
     /// The bits as numbers 0 and 1 at scale 0: free.
     pub fn number(&mut self, b: &Bit<E>) -> Result<Shared<E>> {
-        self.op("number", &[b.meta], &[])?;
-        Ok(Of { meta: Meta { bound: 1, ..b.meta }, data: self.engine.number(&b.data) })
+        self.op("number", &[b.operand()], &[])?;
+        let data = self.engine.number(&b.data);
+        Ok(self.made(Meta { bound: 1, ..b.meta }, data))
     }
 
     /// The opposite bits: free.
     pub fn not(&mut self, b: &Bit<E>) -> Result<Bit<E>> {
-        self.op("not", &[b.meta], &[])?;
-        Ok(Of { meta: b.meta, data: self.engine.not(&b.data) })
+        self.op("not", &[b.operand()], &[])?;
+        let data = self.engine.not(&b.data);
+        Ok(self.made(b.meta, data))
     }
 
     /// Masks a table once; its rows are products' factors as often as one likes.
     pub fn prepare(&mut self, x: Shared<E>) -> Result<Table<E>> {
-        let op = self.op("prepare", &[x.meta], &[])?;
-        let Of { meta, data } = x;
-        Ok(Of { meta, data: self.engine.prepare(op, data, meta)? })
+        let op = self.op("prepare", &[x.operand()], &[])?;
+        let Of { meta, data, .. } = x;
+        let data = self.engine.prepare(op, data, meta)?;
+        Ok(self.made(meta, data))
     }
 
     /// Rows of a table: no message.
     pub fn rows(&mut self, table: &Table<E>, rows: &[u32]) -> Result<Masked<E>> {
         let words: Vec<u64> = rows.iter().map(|row| (*row).into()).collect();
-        let op = self.op("rows", &[table.meta], &words)?;
+        let op = self.op("rows", &[table.operand()], &words)?;
         let shape = View::Rows(rows).shape(table.meta.shape).map_err(|what| program(op, what))?;
         let data = self.engine.rows(&table.data, table.meta, rows)?;
-        Ok(Of { meta: Meta { shape, ..table.meta }, data })
+        Ok(self.made(Meta { shape, ..table.meta }, data))
     }
 
     /// Opens.
     pub fn open(&mut self, xs: &[&Shared<E>], to: Audience) -> Result<Vec<E::Opened>> {
-        let metas: Vec<Meta> = xs.iter().map(|x| x.meta).collect();
+        let operands: Vec<_> = xs.iter().map(|x| x.operand()).collect();
         let audience = match to {
             Audience::All => 2,
             Audience::One(party) => party.index() as u64,
         };
-        let op = self.op("open", &metas, &[audience])?;
+        let op = self.op("open", &operands, &[audience])?;
         let data: Vec<_> = xs.iter().map(|x| (&x.data, x.meta)).collect();
         self.engine.open(op, &data, to)
     }
@@ -535,12 +600,16 @@ impl<E: Engine> Session<E> {
         name: &'static str,
         acts: &[(Act, &Shared<E>, Shift, Option<&Bit<E>>)],
     ) -> Result<Vec<(Option<Shared<E>>, Option<Bit<E>>)>> {
-        let metas: Vec<Meta> = acts.iter().map(|(_, x, ..)| x.meta).collect();
+        let gated = |bit: Option<&Bit<E>>| bit.map(Of::operand);
+        let operands: Vec<_> = acts
+            .iter()
+            .flat_map(|(_, x, _, bit)| std::iter::once(x.operand()).chain(gated(*bit)))
+            .collect();
         let shifts: Vec<u64> = acts
             .iter()
             .flat_map(|(.., shift, _)| [shift.bits.into(), shift.rounding as u64])
             .collect();
-        let op = self.op(name, &metas, &shifts)?;
+        let op = self.op(name, &operands, &shifts)?;
         for (act, x, shift, bit) in acts {
             check_act(op, *act, x.meta, *shift, bit.map(|b| b.meta))?;
         }
@@ -561,8 +630,8 @@ impl<E: Engine> Session<E> {
             .map(|(Outcome { value, bit }, (_, x, shift, _))| {
                 let bits = Meta { scale: 0, bound: 1, ..x.meta };
                 (
-                    value.map(|data| Of { meta: shift.of(x.meta), data }),
-                    bit.map(|data| Of { meta: bits, data }),
+                    value.map(|data| self.made(shift.of(x.meta), data)),
+                    bit.map(|data| self.made(bits, data)),
                 )
             })
             .collect())
@@ -571,6 +640,25 @@ impl<E: Engine> Session<E> {
 
 /// Operations in a step; what a label of the streams can name, with room for what engines add.
 const MAX_OPERATIONS: u32 = 1 << 20;
+
+/// What the ring holds with its sign: beyond it a number comes back as another.
+const RING: u8 = 63;
+
+/// Entries of a tensor at most: more than any stream has words.
+const MAX_ENTRIES: usize = 1 << 36;
+
+fn sized(op: Op, shape: Shape) -> Result<()> {
+    match shape.rows.checked_mul(shape.cols) {
+        Some(entries) if entries <= MAX_ENTRIES => Ok(()),
+        _ => Err(program(op, format!("a {shape} tensor has more than 2^36 entries"))),
+    }
+}
+
+/// The scale of a tensor, higher by so many bits.
+fn finer(op: Op, x: Meta, by: u8) -> Result<u8> {
+    let scale = x.scale.checked_add(by).filter(|scale| *scale < 64);
+    scale.ok_or_else(|| program(op, format!("{x}, {by} bits finer: a scale is at most 63")))
+}
 
 fn program(op: Op, what: impl Into<String>) -> Error {
     Error::Program { op, what: what.into() }

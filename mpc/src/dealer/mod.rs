@@ -23,7 +23,7 @@ use crate::engine::{Act, Audience, Engine, Outcome, Product, Task};
 use crate::error::{Op, Result};
 use crate::party::act::{Offsets, by_width, parallel};
 use crate::party::row_masks;
-use crate::prg::{Label, Prg, Seed, Stream};
+use crate::prg::{Label, OpenOnce, Prg, Seed, Stream};
 use crate::tensor::Meta;
 use crate::wire::{self, HEADER, Header, Kind, PIECE, piece_words, put_words};
 use bytes::BytesMut;
@@ -33,6 +33,8 @@ pub struct Dealer {
     /// C0's and C1's streams.
     prgs: [Prg; 2],
     sink: Box<dyn Sink>,
+    /// What is dealt twice under one label tells C1 how the two differ.
+    once: OpenOnce,
     /// Room for what is being dealt, kept so that it is not made anew each time.
     room: Vec<u64>,
 }
@@ -41,7 +43,7 @@ impl Dealer {
     /// Deals to C1 over `sink`; C0 needs nothing but its seed.
     #[must_use]
     pub fn new(seeds: [&Seed; 2], sink: Box<dyn Sink>) -> Self {
-        Self { prgs: seeds.map(Prg::new), sink, room: vec![] }
+        Self { prgs: seeds.map(Prg::new), sink, once: OpenOnce::new(), room: vec![] }
     }
 
     /// Makes sure that C1 runs this attempt at this program.
@@ -88,6 +90,7 @@ impl Engine for Dealer {
     fn public(&mut self, _: Vec<u64>) {}
 
     fn mask(&mut self, op: Op, xs: &[(&(), Meta)]) -> Result<Vec<Vec<u64>>> {
+        self.once.open(op.step, op.number)?;
         let mut at = 0;
         Ok(xs
             .iter()
@@ -110,6 +113,7 @@ impl Engine for Dealer {
         (b, mb): (&Vec<u64>, Meta),
         out: Meta,
     ) -> Result<()> {
+        self.once.open(op.step, op.number)?;
         let shape = wire::shape(op, [ma, mb].into_iter(), &[]);
         let mut c = product(form, (a, ma.shape), (b, mb.shape), out.shape);
         let mut share = vec![0; c.len()];
@@ -123,6 +127,7 @@ impl Engine for Dealer {
     }
 
     fn act(&mut self, op: Op, tasks: &[Task<'_, Self>]) -> Result<Vec<Outcome<Self>>> {
+        self.once.open(op.step, op.number)?;
         let acts: Vec<Act> = tasks.iter().map(|task| task.act).collect();
         let shape = wire::shape(op, tasks.iter().map(|task| task.meta), &acts);
         let plans: Vec<Plan> = acts.iter().map(|act| Plan::new(*act)).collect();
@@ -161,6 +166,7 @@ impl Engine for Dealer {
     }
 
     fn prepare(&mut self, op: Op, (): (), _: Meta) -> Result<Label> {
+        self.once.open(op.step, op.number)?;
         Ok(label(op, Stream::Rows))
     }
 

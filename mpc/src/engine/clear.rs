@@ -1,10 +1,10 @@
 //! The engine without secrets: the same fixed point, bit for bit. It is the reference all others
 //! are held against, and the only one that sees a value leave its declared range.
 
-use super::{Act, Audience, Engine, Outcome, Product, Task, Transpose};
+use super::{Act, Audience, Engine, Outcome, Product, Task, Transpose, Wide};
 use crate::error::{Error, Op, Result};
 use crate::matrix::{Matrix, MatrixMut, multiply};
-use crate::tensor::{MAX_BOUND, Meta, Shape};
+use crate::tensor::{Axis, MAX_BOUND, Meta, Shape};
 use std::collections::HashMap;
 
 /// The program in the clear.
@@ -124,6 +124,37 @@ impl Engine for Clear {
 
     fn check(&mut self, op: Op, x: &Vec<u64>, meta: Meta) -> Result<()> {
         within(op, x, meta.bound)
+    }
+
+    fn check_wide(&mut self, op: Op, wide: &Wide<'_, Vec<u64>>) -> Result<()> {
+        let long = |x: u64| i128::from(x as i64);
+        let exact: Vec<i128> = match wide {
+            Wide::Linear(terms) => {
+                let len = terms.first().map_or(0, |(_, x)| x.len());
+                let entry = |i| terms.iter().map(|(k, x)| long(*k) * long(x[i])).sum();
+                (0..len).map(entry).collect()
+            }
+            Wide::Weigh(x, factors) => {
+                x.iter().zip(*factors).map(|(x, k)| long(*x) * long(*k)).collect()
+            }
+            Wide::Sum(x, shape, axis) => {
+                let (count, terms) = match axis {
+                    Axis::Rows => (shape.cols, shape.rows),
+                    Axis::Columns => (shape.rows, shape.cols),
+                };
+                let at = |i, j| match axis {
+                    Axis::Rows => j * shape.cols + i,
+                    Axis::Columns => i * shape.cols + j,
+                };
+                (0..count).map(|i| (0..terms).map(|j| long(x[at(i, j)])).sum()).collect()
+            }
+        };
+        match exact.iter().position(|z| i64::try_from(*z).is_err()) {
+            None => Ok(()),
+            Some(index) => {
+                Err(Error::Overflow { op, index, value: exact[index] as f64, bound: 63 })
+            }
+        }
     }
 
     fn agree(&mut self, _: Op, _: [u8; 32]) -> Result<()> {

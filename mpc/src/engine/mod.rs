@@ -16,7 +16,7 @@
 pub mod clear;
 
 use crate::error::{Op, Result};
-use crate::tensor::{Meta, Tensor};
+use crate::tensor::{Axis, Meta, Shape, Tensor};
 
 /// How a product of two masked tensors is formed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -92,6 +92,16 @@ pub struct Outcome<E: Engine + ?Sized> {
     pub bit: Option<E::Bit>,
 }
 
+/// A local operation whose result may be wider than the ring.
+pub enum Wide<'a, T> {
+    /// Sum of k_i x_i.
+    Linear(&'a [(u64, &'a T)]),
+    /// Each entry by its own factor.
+    Weigh(&'a T, &'a [u64]),
+    /// Sum along an axis.
+    Sum(&'a T, Shape, Axis),
+}
+
 /// Who may read what is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Audience {
@@ -153,6 +163,10 @@ pub trait Engine {
     ) -> Result<Vec<Self::Opened>>;
     /// The declared bound holds. Only the clear engine can tell.
     fn check(&mut self, op: Op, x: &Self::Shared, meta: Meta) -> Result<()>;
+    /// A local operation whose worst case leaves the ring does not. Only the clear engine can tell.
+    fn check_wide(&mut self, _: Op, _: &Wide<'_, Self::Shared>) -> Result<()> {
+        Ok(())
+    }
     /// The hash of all that was done so far is this: parties compare.
     fn agree(&mut self, op: Op, trace: [u8; 32]) -> Result<()>;
 }
