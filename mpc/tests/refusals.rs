@@ -1,6 +1,6 @@
 //! What a session refuses, and what the clear engine reports: before anything is sent, and naming
 //! operation and step.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 use dyad_mpc::engine::{Engine, Transpose};
 use dyad_mpc::prg::{Attempt, Party as Side, Seed};
@@ -37,6 +37,26 @@ fn steps_rise() {
     e.step(1).unwrap();
 }
 
+/// Takes all and keeps nothing.
+struct Nowhere;
+impl dyad_mpc::correlations::Sink for Nowhere {
+    fn greet(&mut self, _: &dyad_mpc::Contract) -> Result<()> {
+        Ok(())
+    }
+    fn step(&mut self, _: Op) -> Result<()> {
+        Ok(())
+    }
+    fn put(&mut self, _: Op, _: bytes::Bytes) -> Result<()> {
+        Ok(())
+    }
+    fn finish(&mut self) -> Result<()> {
+        Ok(())
+    }
+    fn bytes(&self) -> u64 {
+        0
+    }
+}
+
 #[test]
 fn engines_refuse_what_was_dealt_or_opened_already() {
     use dyad_mpc::engine::Product;
@@ -56,24 +76,6 @@ fn engines_refuse_what_was_dealt_or_opened_already() {
         assert!(matches!(again, Err(Error::MaskReused(_))));
         let again = party.act(op(step, number), &[]);
         assert!(matches!(again, Err(Error::MaskReused(_))));
-    }
-    struct Nowhere;
-    impl dyad_mpc::correlations::Sink for Nowhere {
-        fn greet(&mut self, _: &dyad_mpc::Contract) -> Result<()> {
-            Ok(())
-        }
-        fn step(&mut self, _: Op) -> Result<()> {
-            Ok(())
-        }
-        fn put(&mut self, _: Op, _: bytes::Bytes) -> Result<()> {
-            Ok(())
-        }
-        fn finish(&mut self) -> Result<()> {
-            Ok(())
-        }
-        fn bytes(&self) -> u64 {
-            0
-        }
     }
     let mut dealer = dyad_mpc::Dealer::new([&seed, &seed], Box::new(Nowhere));
     let x = dealer.mask(op(1, 0), &[(&(), meta)]).unwrap().pop().unwrap();
