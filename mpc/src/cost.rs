@@ -48,6 +48,9 @@ impl Sub for Count {
     }
 }
 
+/// Operations that are listed: a training has millions.
+pub const LISTED: usize = 1 << 16;
+
 /// The program on shapes.
 #[derive(Clone, Debug, Default)]
 pub struct Cost {
@@ -68,7 +71,7 @@ impl Cost {
         self.count
     }
 
-    /// Each operation that costs something.
+    /// Each operation that costs something, up to [`LISTED`] of them.
     #[must_use]
     pub fn operations(&self) -> &[(Op, Count)] {
         &self.operations
@@ -76,7 +79,9 @@ impl Cost {
 
     fn add(&mut self, op: Op, count: Count) {
         self.count += count;
-        self.operations.push((op, count));
+        if self.operations.len() < LISTED {
+            self.operations.push((op, count));
+        }
     }
 
     /// One exchange of so many words each way.

@@ -34,7 +34,7 @@ pub mod wire;
 mod tests;
 
 pub use contract::Contract;
-pub use cost::{Cost, Count};
+pub use cost::{Cost, Count, LISTED};
 pub use dealer::Dealer;
 pub use engine::clear::{Clear, Opened};
 pub use error::{Error, Op, Result, Who};
