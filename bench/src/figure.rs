@@ -33,8 +33,17 @@ pub(crate) struct Figure {
 impl Figure {
     pub(crate) fn heading() -> String {
         format!(
-            "{:<22} {:<34} {:>12} {:<6} {:>8}  {}",
-            "figure", "parameters", "value", "unit", "ratio", "baseline"
+            "{:<22} {:<34} {:>12} {:<6} {:>8} {:>6} {:>10} {:>10} {:>8}  {}",
+            "figure",
+            "parameters",
+            "value",
+            "unit",
+            "ratio",
+            "rounds",
+            "sent MiB",
+            "dealt MiB",
+            "peak MiB",
+            "baseline"
         )
     }
 
@@ -45,16 +54,68 @@ impl Figure {
 
 impl fmt::Display for Figure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ratio = self.ratio.map_or_else(|| "-".to_owned(), |ratio| format!("{ratio:.1}x"));
+        let ratio = self.ratio.map_or_else(nothing, ratio);
+        let mib = |bytes: u64| format!("{:.3}", bytes as f64 / f64::from(1 << 20));
         write!(
             f,
-            "{:<22} {:<34} {:>12.4} {:<6} {:>8}  {}",
+            "{:<22} {:<34} {:>12.4} {:<6} {ratio:>8} {:>6} {:>10} {:>10} {:>8}  {}",
             self.bench,
             self.params,
             self.value,
             self.unit,
-            ratio,
+            self.rounds.map_or_else(nothing, |rounds| rounds.to_string()),
+            self.bytes_sent.map_or_else(nothing, mib),
+            self.bytes_dealt.map_or_else(nothing, mib),
+            self.peak_mib.map_or_else(nothing, |mib| format!("{mib:.0}")),
             self.baseline.unwrap_or("-")
         )
+    }
+}
+
+fn nothing() -> String {
+    "-".to_owned()
+}
+
+/// How much faster than the baseline; below 1, how much slower, which one digit of it hides.
+fn ratio(ratio: f64) -> String {
+    if ratio < 0.95 && ratio > 0.0 {
+        format!("1/{:.1}", 1.0 / ratio)
+    } else {
+        format!("{ratio:.1}x")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ratio_below_one_is_a_slow_down() {
+        let all = [19.34, 1.0, 0.96, 0.8, 1.0 / 18.7, 0.0].map(ratio);
+        assert_eq!(all, ["19.3x", "1.0x", "1.0x", "1/1.2", "1/18.7", "0.0x"]);
+    }
+
+    #[test]
+    fn a_line_has_every_column() {
+        let figure = Figure {
+            bench: "train.mlp",
+            params: "784-10, batch 128".to_owned(),
+            value: 0.0178,
+            unit: "s",
+            baseline: Some("f32"),
+            ratio: Some(1.0 / 19.5),
+            rounds: Some(58),
+            bytes_sent: Some(3 << 20),
+            bytes_dealt: Some(1 << 19),
+            peak_mib: Some(417.6),
+        };
+        let line = figure.to_string();
+        let columns: Vec<_> = line.split_whitespace().skip(4).collect();
+        assert_eq!(columns, ["0.0178", "s", "1/19.5", "58", "3.000", "0.500", "418", "f32"]);
+        // Under their headings.
+        let end = |text: &str, word: &str| text.find(word).map(|at| at + word.len());
+        for (name, value) in [("ratio", "1/19.5"), ("dealt MiB", "0.500"), ("peak MiB", "418")] {
+            assert_eq!(end(&Figure::heading(), name), end(&line, value), "{name}");
+        }
     }
 }

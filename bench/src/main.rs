@@ -16,7 +16,8 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 /// Measures the figures Dyad claims. Each line runs our code and its baseline in turns and takes
-/// medians; `ratio` is the baseline's time over ours, so above 1 we are faster.
+/// medians; `ratio` is the baseline's time over ours: above 1 we are faster, 1/5 is five times
+/// slower.
 #[derive(Parser)]
 #[command(name = "dyad-bench", version)]
 struct Args {

@@ -12,11 +12,19 @@
 use crate::error::{Error, Result};
 use crate::head::LOGITS;
 use crate::job::{Job, Loss, Metric, Schedule, Start, VERSION};
-use crate::plan::{DECAY, Layer, MOMENTUM, Plan};
+use crate::plan::{DECAY, Layer, MOMENTUM, Plan, VELOCITY_BOUND};
 use dyad_mpc::tensor::{MAX_BOUND, Meta};
 
 /// What sums may reach before a rounding constant is added.
 const MOST: u8 = MAX_BOUND - 1;
+/// What a sum of two terms may have, for the sum to stay in the ring.
+const MOST_OF_TWO: u8 = 62;
+/// Words of one stream of masks: a table is masked from one.
+const MOST_ENTRIES: u128 = (1 << 32) - 1;
+/// Weights in all, 1 GiB of shares; and what a batch has in a layer.
+const MOST_WEIGHTS: u128 = 1 << 27;
+/// Each has its rate in the plan.
+const MOST_EPOCHS: u32 = 100_000;
 /// rate/batch 2^rate below this: more bits would be lost at the top of the ring.
 const MOST_RATE: i64 = 1 << 12;
 
@@ -30,7 +38,9 @@ impl Job {
         self.check_sizes()?;
         self.check_metrics()?;
         let momentum = self.check_momentum()?;
-        let epochs = (0..self.epochs).map(|e| self.check_rate(e)).collect::<Result<Vec<_>>>()?;
+        let rates = (0..).zip(self.rate.each(self.epochs));
+        let epochs = rates.map(|(epoch, rate)| self.check_rate(epoch, rate));
+        let epochs = epochs.collect::<Result<Vec<_>>>()?;
         let layers = self.check_bits()?;
         let plan = Plan { job: self.clone(), layers, epochs, momentum };
         plan.check_updates()?;
@@ -75,9 +85,35 @@ impl Job {
         if self.epochs == 0 {
             return wrong("epochs", "none", "give at least 1");
         }
+        if self.epochs > MOST_EPOCHS {
+            return wrong("epochs", format!("{}", self.epochs), "give at most 100,000");
+        }
+        self.check_entries()?;
         if self.start == Start::Zero && self.widths.len() > 2 {
             let what = "hidden layers that start at zero stay there";
             return wrong("start", what, "give a seed, or inputs");
+        }
+        Ok(())
+    }
+
+    /// A description is written by others: what it asks for must not bring a party down.
+    fn check_entries(&self) -> Result<()> {
+        let product = |a: usize, b: usize| a as u128 * b as u128;
+        for (what, columns) in [("features", self.features()), ("outputs", self.outputs())] {
+            if product(self.rows, columns) > MOST_ENTRIES {
+                let what = format!("{} rows of {columns} {what} are 2^32 or more", self.rows);
+                return wrong("rows", what, "take fewer");
+            }
+        }
+        let weights: u128 = self.widths.windows(2).map(|pair| product(pair[0], pair[1])).sum();
+        if weights > MOST_WEIGHTS {
+            let what = format!("{weights} weights are more than 2^27");
+            return wrong("widths", what, "take fewer or narrower layers");
+        }
+        let widest = self.widths.iter().copied().max().unwrap_or(0);
+        if product(self.batch, widest) > MOST_WEIGHTS {
+            let what = format!("{} rows in layers of {widest} are more than 2^27", self.batch);
+            return wrong("batch", what, "take fewer");
         }
         Ok(())
     }
@@ -122,7 +158,7 @@ impl Job {
     }
 
     /// The whole numbers that stand for rate/batch and for rate times decay.
-    fn check_rate(&self, epoch: u32) -> Result<(i64, i64)> {
+    fn check_rate(&self, epoch: u32, rate: f64) -> Result<(i64, i64)> {
         match self.rate.schedule {
             Schedule::Steps { every: 0, .. } => {
                 return wrong("rate.schedule.every", "0 epochs", "give at least 1");
@@ -132,7 +168,6 @@ impl Job {
             }
             _ => {}
         }
-        let rate = self.rate.at(epoch, self.epochs);
         if !(rate.is_finite() && rate > 0.0) {
             return wrong("rate", format!("{rate} in epoch {epoch}"), "give more than 0");
         }
@@ -227,8 +262,7 @@ impl Job {
             if l > 0 && s.error + weight + r.error > MOST {
                 return exceeds("errors times weights", s.error + weight + r.error);
             }
-            // Bits of what is summed up over a batch.
-            let gradient = input + range + s.error + r.error + bits_of(self.batch);
+            let gradient = self.gradient_bits(input, range);
             if gradient > MOST {
                 return exceeds("gradients", gradient);
             }
@@ -254,6 +288,11 @@ impl Job {
         Ok(layers)
     }
 
+    /// Bits of what is summed up over a batch, behind an input of these bits.
+    fn gradient_bits(&self, input: u8, range: u8) -> u8 {
+        input + range + self.scales.error + self.ranges.error + bits_of(self.batch)
+    }
+
     /// Features of a row.
     #[must_use]
     pub fn features(&self) -> usize {
@@ -275,7 +314,31 @@ fn bits_of(n: usize) -> u8 {
 impl Plan {
     fn check_updates(&self) -> Result<()> {
         let job = &self.job;
+        let rate = self.epochs.iter().map(|(rate, _)| *rate).max().unwrap_or(0);
         for (l, layer) in self.layers.iter().enumerate() {
+            if layer.weights.bound > MOST_OF_TWO {
+                let over = layer.weights.bound - MOST_OF_TWO;
+                return wrong(
+                    "ranges.weight",
+                    format!("layer {l}: weights reach 2^{}", layer.weights.bound),
+                    format!("lower it by {over} bits"),
+                );
+            }
+            // The old weights less the step: both terms, and their sum, must stay in the ring.
+            let range = if l == 0 { job.ranges.input } else { job.ranges.activation };
+            let step = match self.momentum {
+                0 => job.gradient_bits(layer.input, range),
+                _ => VELOCITY_BOUND,
+            };
+            let most = step + bits_of(rate as usize);
+            if most > MOST_OF_TWO {
+                let over = most - MOST_OF_TWO;
+                return wrong(
+                    "scales.rate",
+                    format!("layer {l}: gradients times rate/batch reach 2^{most}"),
+                    format!("lower it, or the rate, by {over} bits"),
+                );
+            }
             let most = self.epochs.iter().map(|(_, decay)| *decay).max().unwrap_or(0);
             let decayed = layer.weights.bound + bits_of(most as usize);
             if most > 0 && decayed > MOST {

@@ -7,8 +7,9 @@
 //! ```
 //!
 //! Numbers are little-endian. A checkpoint is one half of two: halves of different attempts or
-//! steps give random weights, silently, so [`Checkpoint::expect`] compares all that names them; that both
-//! clouds hold the same step of the same attempt is for them to agree on before either uses it.
+//! steps give random weights, silently. Neither party sees the other's half, so what the run that
+//! goes on is agreed on by, its contract, names the attempt and the step of one's own
+//! ([`Checkpoint::bind`]): unequal halves are refused at the greeting, before a step.
 //! A run that goes on is a new attempt: masks are drawn anew, the weights are the same bits.
 
 use crate::mlp::{NAMES, metas};
@@ -103,6 +104,16 @@ pub enum Refused {
         /// What is expected.
         ours: u64,
     },
+    /// No checkpoint can be taken here.
+    #[error("step {0} was not agreed on: a run agrees every `agree_every` steps and at its end")]
+    NotAgreed(u64),
+    /// The other half, or the dealer's record, names another attempt or step; or, as for every
+    /// run, the releases differ.
+    #[error(
+        "a run that goes on is refused, its halves are of different attempts or steps, or the \
+         programs differ: agree on one checkpoint ({0})"
+    )]
+    Halves(dyad_mpc::Error),
     /// Of another party.
     #[error("the checkpoint is of {theirs:?}, not of {ours:?}")]
     Holder {
@@ -117,17 +128,19 @@ pub enum Refused {
 }
 
 impl Checkpoint {
-    /// Of a training, between steps.
-    #[must_use]
+    /// Of a training, between steps; after those alone that the parties agreed on.
     pub fn of<E: Engine<Shared = Vec<u64>>>(
         training: &Training<'_, E>,
         attempt: Attempt,
         holder: Holder,
-    ) -> Self {
+    ) -> Result<Self, Refused> {
+        if !training.is_agreed() {
+            return Err(Refused::NotAgreed(training.done()));
+        }
         let tensors = training.model().tensors();
         let tensors =
             tensors.into_iter().map(|(name, x)| Input::new(&name, x.meta(), x.data().clone()));
-        Self { attempt, holder, step: training.done(), tensors: tensors.collect() }
+        Ok(Self { attempt, holder, step: training.done(), tensors: tensors.collect() })
     }
 
     /// The attempt in which it was made.
@@ -140,6 +153,13 @@ impl Checkpoint {
     #[must_use]
     pub const fn step(&self) -> u64 {
         self.step
+    }
+
+    /// What a run that goes on from here is agreed on by, in place of its program's hash: the hash
+    /// of it, and of the attempt and the step that the state is of.
+    #[must_use]
+    pub fn bind(&self, program: [u8; 32]) -> [u8; 32] {
+        bind(program, &self.attempt, self.step)
     }
 
     /// Is it this one, and does it fit? Gives the inputs of [`Training::resume`].
@@ -182,14 +202,20 @@ impl Checkpoint {
         Ok(&self.tensors)
     }
 
-    /// Writes it, all or nothing: another file is written, made durable, and takes the name.
+    /// Writes it, all or nothing: another file is written, made durable, and takes the name. One
+    /// writer a name: what another has left of the other file, or is still writing, is removed.
     pub fn write(&self, path: &Path) -> Result<(), Refused> {
         let failed = |source| Refused::Io { path: path.display().to_string(), source };
         let mut name = path.file_name().unwrap_or_default().to_owned();
         name.push(".new");
         let new = path.with_file_name(name);
+        // A file that is there already keeps its mode, and may be a link to elsewhere.
+        match fs::remove_file(&new) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
+            _ => {}
+        }
         let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(true);
+        options.write(true).create_new(true);
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let mut file = options.open(&new).map_err(failed)?;
@@ -286,6 +312,20 @@ impl Checkpoint {
         }
         Ok(Self { attempt: Attempt { job, nonces }, holder, step, tensors })
     }
+}
+
+/// The same for the dealer, which has no state: it goes by the attempt and step it is told of.
+#[must_use]
+pub fn bind(program: [u8; 32], before: &Attempt, step: u64) -> [u8; 32] {
+    Sha256::new()
+        .chain_update(b"dyad-learn/resumed/1\0")
+        .chain_update(program)
+        .chain_update(before.job)
+        .chain_update(before.nonces[0])
+        .chain_update(before.nonces[1])
+        .chain_update(step.to_le_bytes())
+        .finalize()
+        .into()
 }
 
 enum Fault {

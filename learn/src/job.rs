@@ -99,6 +99,20 @@ impl Rate {
         Self { first, schedule: Schedule::Constant }
     }
 
+    /// Of one epoch after the other: the same bits as [`at`](Self::at), in linear time.
+    pub(crate) fn each(self, epochs: u32) -> impl Iterator<Item = f64> {
+        let mut stepped = self.first;
+        (0..epochs).map(move |epoch| match self.schedule {
+            Schedule::Steps { every, factor } => {
+                if epoch > 0 && epoch.is_multiple_of(every.max(1)) {
+                    stepped *= factor;
+                }
+                stepped
+            }
+            _ => self.at(epoch, epochs),
+        })
+    }
+
     /// In an epoch, counted from 0.
     #[must_use]
     pub fn at(&self, epoch: u32, epochs: u32) -> f64 {
@@ -178,4 +192,24 @@ pub enum Metric {
     /// The area under the receiver's curve, for two classes. Opens with it the number of rows of
     /// each class.
     Auc,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_in_turn_are_those_of_each_epoch() {
+        let schedules = [
+            Schedule::Constant,
+            Schedule::Steps { every: 1, factor: 0.9 },
+            Schedule::Steps { every: 3, factor: 0.7 },
+            Schedule::Linear { last: 0.01 },
+        ];
+        for schedule in schedules {
+            let rate = Rate { first: 0.3, schedule };
+            let apart: Vec<_> = (0..50).map(|epoch| rate.at(epoch, 50).to_bits()).collect();
+            assert!(rate.each(50).map(f64::to_bits).eq(apart), "{schedule:?}");
+        }
+    }
 }

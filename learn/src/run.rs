@@ -17,6 +17,9 @@ pub struct Run<'p> {
     pub from: u64,
     /// Steps done afterwards, since the job's beginning.
     pub until: u64,
+    /// After every so many steps, and at the end, the parties compare what was done, and a
+    /// checkpoint may be taken. 0: at the end alone.
+    pub agree_every: u64,
     /// At the end, the job's metrics are measured on so many rows, inputs `test features` and
     /// `test labels`, and opened. None: nothing is measured.
     pub test_rows: usize,
@@ -28,11 +31,14 @@ impl<'p> Run<'p> {
     /// All of the job, and at the end nothing is opened.
     #[must_use]
     pub fn all(plan: &'p Plan) -> Self {
-        Self { plan, from: 0, until: plan.steps(), test_rows: 0, open_model: false }
+        let until = plan.steps();
+        Self { plan, from: 0, until, agree_every: 0, test_rows: 0, open_model: false }
     }
 
     /// Does it, and calls `each` after step 0 (or the one gone on from) and after every step. Gives
-    /// what was opened: the metrics in the job's order, then the model.
+    /// what was opened: the metrics in the job's order, then the model. Nothing is opened, and no
+    /// training can be [stored](crate::checkpoint::Checkpoint::of), before the parties have agreed
+    /// on all that was done to get it.
     pub fn each<E: Engine, F: From<Error>>(
         &self,
         session: &mut Session<E>,
@@ -46,21 +52,35 @@ impl<'p> Run<'p> {
             0 => None,
             rows => Some(Rows::read(session, self.plan, TEST, rows)?),
         };
-        each(&training)?;
+        self.show(session, &mut training, each)?;
         while training.done() < self.until && !training.is_done() {
             training.step(session)?;
-            each(&training)?;
+            self.show(session, &mut training, each)?;
         }
         let mut opened = Vec::new();
         if let Some(test) = test {
             opened.extend(test.measure(session, self.plan, training.model())?);
+            session.agree()?;
         }
         if self.open_model {
             let released = training.model().released();
             opened.extend(session.open(&released, Audience::All)?);
         }
-        session.agree()?;
         Ok(opened)
+    }
+
+    fn show<E: Engine, F: From<Error>>(
+        &self,
+        session: &mut Session<E>,
+        training: &mut Training<'p, E>,
+        each: &mut dyn FnMut(&Training<'p, E>) -> std::result::Result<(), F>,
+    ) -> std::result::Result<(), F> {
+        let done = training.done();
+        let at_end = done >= self.until || training.is_done();
+        if at_end || (self.agree_every > 0 && done.is_multiple_of(self.agree_every)) {
+            training.agree(session)?;
+        }
+        each(training)
     }
 }
 

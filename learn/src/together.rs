@@ -1,7 +1,7 @@
 //! Both clouds and the dealer in one process: for tests, benchmarks and trying things out. Whoever
 //! runs this sees everything.
 
-use crate::checkpoint::{Checkpoint, Holder};
+use crate::checkpoint::{Checkpoint, Holder, Refused};
 use crate::error::{Error, Result};
 use crate::run::Run;
 use crate::train::Training;
@@ -41,7 +41,7 @@ pub fn clear<'p>(
     let opened = run.each(&mut Session::new(engine), &mut |training| {
         each(training);
         if training.done() == run.until {
-            last = Some(Checkpoint::of(training, attempt, Holder::Clear));
+            last = Some(Checkpoint::of(training, attempt, Holder::Clear)?);
         }
         Ok::<_, Error>(())
     })?;
@@ -75,21 +75,29 @@ pub fn shared<'p>(
     }
     if let Some(states) = states {
         for ((party, state), side) in parties.iter_mut().zip(states).zip([Side::Zero, Side::One]) {
-            let before = states[0].attempt();
-            for share in state.expect(run.plan, &before, Holder::Cloud(side), run.from)? {
+            // As two clouds would: neither sees the other's half.
+            for share in state.expect(run.plan, &state.attempt(), Holder::Cloud(side), run.from)? {
                 party.give(&share.name, share.meta, share.words.clone());
             }
         }
     }
-    let contract = Contract { attempt, program };
+    let contract = |side: usize| Contract {
+        attempt,
+        program: states.map_or(program, |states| states[side].bind(program)),
+    };
     let [zero, one] = parties;
-    let cloud = |side, party| cloud(run, side, party, &contract, each);
+    let cloud = |side, party| cloud(run, side, party, &contract(side as usize), each);
     let (zero, one, dealt) = thread::scope(|scope| {
-        let dealer = scope.spawn(|| on_its_cores(|| deal(run, &seeds, &contract, dealing)));
+        let dealer = scope.spawn(|| on_its_cores(|| deal(run, &seeds, &contract(0), dealing)));
         let zero = scope.spawn(|| on_its_cores(|| cloud(Side::Zero, zero)));
         let one = scope.spawn(|| on_its_cores(|| cloud(Side::One, one)));
         (join(zero), join(one), join(dealer))
     });
+    // C1 greets the dealer first: if that ends it, C0 is merely left alone.
+    let (zero, one) = match (zero, one) {
+        (_, Err(error @ Error::Checkpoint(_))) => return Err(error),
+        both => both,
+    };
     // The clouds' errors say more than the dealer's, which is then merely left alone.
     let ((opened, zero, traffic_0), (_, one, traffic_1)) = (zero?, one?);
     let traffic = [traffic_0, traffic_1];
@@ -117,13 +125,16 @@ fn cloud<'p>(
     contract: &Contract,
     each: &(dyn Fn(Side, &Training<'p, Party>) + Sync),
 ) -> Result<Cloud> {
-    party.greet(contract)?;
+    party.greet(contract).map_err(|error| match error {
+        dyad_mpc::Error::Different { .. } if run.from > 0 => Refused::Halves(error).into(),
+        error => Error::Run(error),
+    })?;
     let mut session = Session::new(party);
     let mut last = None;
     let opened = run.each(&mut session, &mut |training| {
         each(side, training);
         if training.done() == run.until {
-            last = Some(Checkpoint::of(training, contract.attempt, Holder::Cloud(side)));
+            last = Some(Checkpoint::of(training, contract.attempt, Holder::Cloud(side))?);
         }
         Ok::<_, Error>(())
     })?;

@@ -18,6 +18,7 @@ pub struct Training<'p, E: Engine> {
     done: u64,
     /// The epoch whose order of rows is at hand.
     order: Option<(u32, Vec<u32>)>,
+    agreed: bool,
 }
 
 impl<'p, E: Engine> Training<'p, E> {
@@ -43,7 +44,7 @@ impl<'p, E: Engine> Training<'p, E> {
         let features = session.input("features", plan.features(rows))?;
         let labels = session.input("labels", plan.labels(rows))?;
         let features = session.prepare(features)?;
-        Ok(Self { plan, model, features, labels, done, order: None })
+        Ok(Self { plan, model, features, labels, done, order: None, agreed: false })
     }
 
     /// The next step; nothing if the job is done. Gives the number of the step done last.
@@ -58,6 +59,7 @@ impl<'p, E: Engine> Training<'p, E> {
             Some((of, order)) if of == epoch => order,
             _ => shuffled(job.rows as u32, job.shuffle, epoch.into()),
         };
+        self.agreed = false;
         session.step(self.done + 1)?;
         let rows = &order[at * job.batch..(at + 1) * job.batch];
         let tables = (&self.features, &self.labels);
@@ -65,6 +67,20 @@ impl<'p, E: Engine> Training<'p, E> {
         self.order = Some((epoch, order));
         self.done += 1;
         Ok(self.done)
+    }
+
+    /// Compares with the others all that was done so far: comes before a checkpoint, and before
+    /// anything is opened. A part of the program: all do it after the same steps.
+    pub fn agree(&mut self, session: &mut Session<E>) -> Result<()> {
+        session.agree()?;
+        self.agreed = true;
+        Ok(())
+    }
+
+    /// Was no step done since the parties agreed?
+    #[must_use]
+    pub const fn is_agreed(&self) -> bool {
+        self.agreed
     }
 
     /// Steps done, since the job's beginning.

@@ -47,6 +47,14 @@ fn a_job_by_hand() {
 fn what_does_not_hold_together_is_named() {
     let j = job;
     let (s, r) = (j().scales, j().ranges);
+    // Errors of 24 bits leave no room for a rate of 8.
+    let steep = Job {
+        widths: vec![64, 10],
+        rate: Rate::constant(1.0),
+        scales: Scales { input: 10, error: 20, rate: 12, ..s },
+        ranges: Ranges { error: 24, ..r },
+        ..j()
+    };
     let cases: Vec<(Job, &str, &str)> = vec![
         (Job { version: 2, ..j() }, "version", "install"),
         (Job { widths: vec![64], ..j() }, "widths", "name features"),
@@ -57,6 +65,13 @@ fn what_does_not_hold_together_is_named() {
         (Job { batch: 0, ..j() }, "batch", "give 1"),
         (Job { batch: 1001, ..j() }, "batch", "as many as there are rows"),
         (Job { epochs: 0, ..j() }, "epochs", "at least 1"),
+        (Job { epochs: 100_001, ..j() }, "epochs", "100,000"),
+        (Job { rows: 5_000_000, widths: vec![1000, 10], ..j() }, "rows", "features"),
+        (Job { rows: 5_000_000, widths: vec![10, 1000], ..j() }, "rows", "outputs"),
+        (Job { widths: vec![1 << 20, 1 << 20, 10], ..j() }, "widths", "2^27"),
+        (steep, "scales.rate", "by 7 bits"),
+        (Job { ranges: Ranges { weight: 34, ..r }, ..j() }, "ranges.weight", "by 1 bits"),
+        (Job { rows: 1 << 22, batch: 1 << 22, ..j() }, "batch", "2^27"),
         (Job { start: Start::Zero, ..j() }, "start", "give a seed"),
         (Job { momentum: 1.0, ..j() }, "momentum", "0.9"),
         (Job { momentum: f64::NAN, ..j() }, "momentum", "0.9"),

@@ -1,13 +1,15 @@
 //! Stopped, stored, gone on: the same bits as never having stopped.
 
 use super::rows::{Parts, sample};
-use dyad_learn::checkpoint::{Checkpoint, Holder, Refused};
+use dyad_learn::checkpoint::{Checkpoint, Holder, Refused, bind};
 use dyad_learn::together::{clear, shared};
-use dyad_learn::{Data, Job, Loss, Plan, Rate, Run, Scales};
+use dyad_learn::{Data, Error, Job, Loss, Plan, Rate, Run, Scales, Training};
+use dyad_mpc::Party;
 use dyad_mpc::prg::{Attempt, Party as Side};
-use dyad_mpc::together::Lines;
+use dyad_mpc::together::{Lines, cost};
 use std::fs;
 use std::path::PathBuf;
+use std::sync::Mutex;
 
 fn job(parts: &Parts) -> (Plan, Data) {
     let rows = parts.train.classes.len();
@@ -46,6 +48,14 @@ fn the_clouds_go_on_in_a_new_attempt() {
         finished.states[i].write(&path).unwrap();
         let read = Checkpoint::read(&path).unwrap();
         assert_eq!(read, finished.states[i]);
+        // What was there is replaced, whoever could read it.
+        fs::write(path.with_extension("new"), "left over").unwrap();
+        read.write(&path).unwrap();
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        }
         read
     });
     let rest = Run { from: STOP, ..whole };
@@ -57,9 +67,58 @@ fn the_clouds_go_on_in_a_new_attempt() {
     let other = shared(&first, &inputs, None, Lines::Memory, &|_, _| {}).unwrap();
     let [zero, _] = states;
     let [_, one] = other.states;
-    let mixed = shared(&rest, &inputs, Some(&[zero, one]), Lines::Memory, &|_, _| {});
+    let seen = |_, _: &Training<'_, Party>| panic!("a step was done");
+    let mixed = shared(&rest, &inputs, Some(&[zero, one]), Lines::Memory, &seen);
     let error = mixed.unwrap_err();
-    assert!(matches!(error, dyad_learn::Error::Checkpoint(Refused::Attempt)), "{error}");
+    assert!(matches!(error, Error::Checkpoint(Refused::Halves(_))), "{error}");
+}
+
+/// What the clouds compare names the state gone on from, and nothing else changes it.
+#[test]
+fn a_run_that_goes_on_names_where_from() {
+    let attempt = Attempt { job: [1; 32], nonces: [[2; 16], [3; 16]] };
+    let bound = bind([4; 32], &attempt, 5);
+    assert_eq!(bound, bind([4; 32], &attempt, 5));
+    let others = [
+        bind([0; 32], &attempt, 5),
+        bind([4; 32], &Attempt { job: [0; 32], ..attempt }, 5),
+        bind([4; 32], &Attempt { nonces: [[0; 16], [3; 16]], ..attempt }, 5),
+        bind([4; 32], &Attempt { nonces: [[2; 16], [0; 16]], ..attempt }, 5),
+        bind([4; 32], &attempt, 6),
+    ];
+    assert!(others.iter().all(|other| *other != bound));
+}
+
+/// The parties compare what they did before each checkpoint: elsewhere there is none.
+#[test]
+fn checkpoints_are_taken_where_the_parties_agreed() {
+    let (plan, train) = job(&digits());
+    let run = Run { until: 8, agree_every: 3, ..Run::all(&plan) };
+    let taken = Mutex::new(Vec::new());
+    let finished = shared(&run, &train.inputs(&plan, ""), None, Lines::Memory, &|side, t| {
+        let attempt = Attempt { job: [0; 32], nonces: [[0; 16]; 2] };
+        match Checkpoint::of(t, attempt, Holder::Cloud(side)) {
+            Ok(_) => taken.lock().unwrap().push(t.done()),
+            Err(error) => assert!(matches!(error, Refused::NotAgreed(at) if at == t.done())),
+        }
+    });
+    assert_eq!(finished.unwrap().states.map(|state| state.step()), [8, 8]);
+    let mut taken = taken.into_inner().unwrap();
+    taken.sort_unstable();
+    assert_eq!(taken, [0, 0, 3, 3, 6, 6, 8, 8]);
+}
+
+/// The cost engine names what is done in turn.
+#[test]
+fn nothing_is_opened_before_it_is_agreed_on() {
+    let (plan, _) = job(&digits());
+    let run = Run { until: 1, test_rows: 3, open_model: true, ..Run::all(&plan) };
+    let (price, _) = cost(&run).unwrap();
+    let names: Vec<_> = price.operations().iter().map(|(op, _)| op.name).collect();
+    let agreed: Vec<_> = (0..names.len()).filter(|i| names[*i] == "agree").collect();
+    let opened: Vec<_> = (0..names.len()).filter(|i| names[*i] == "open").collect();
+    assert!(agreed[0] < opened[0], "{agreed:?} {opened:?}");
+    assert_eq!(agreed.last().unwrap() + 1, *opened.last().unwrap());
 }
 
 #[test]
