@@ -2,9 +2,10 @@
 //! label.
 //!
 //! ```text
-//! seed    = HKDF-SHA256(secret, info = domain, job, nonce_0, nonce_1, party)       32 bytes, one per attempt and party
-//! key     = HKDF-SHA256(seed, info = "key")                                        16 bytes
-//! block i = AES_key( stream (1 byte), operation (3), step (8), i (4) )             big-endian
+//! seed    = HKDF-SHA256(secret, info = domain, job, nonce_0, nonce_1, party)    32 bytes, one per
+//!                                                                       attempt and party
+//! key     = HKDF-SHA256(seed, info = "key")                                     16 bytes
+//! block i = AES_key( stream (1 byte), operation (3), step (8), i (4) )          big-endian
 //! ```
 //!
 //! A label never comes twice under one seed, so no block does: a stream is at most 2^32 words long
@@ -100,6 +101,25 @@ impl Seed {
         (mark == [0xc5; 24]).then_some(u64::from_be_bytes(*mask))
     }
 
+    /// A seed that breaks one stream of each operation: its words come again after `period`, and
+    /// with period 0 all are 0. Clouds and dealer agree on it, so results stay right: only what is
+    /// opened shows it.
+    #[cfg(test)]
+    pub(crate) fn repeating(party: Party, stream: Stream, period: u32) -> Self {
+        let mut seed = [0xc6; 32];
+        (seed[26], seed[27]) = (party.index() as u8, stream as u8);
+        seed[28..].copy_from_slice(&period.to_be_bytes());
+        Self::from_bytes(seed)
+    }
+
+    #[cfg(test)]
+    fn repeats(&self) -> Option<(u8, usize)> {
+        let ([mark @ .., _, stream], period) = self.0.split_last_chunk::<4>()? else {
+            return None;
+        };
+        (mark == [0xc6; 26]).then_some((*stream, u32::from_be_bytes(*period) as usize))
+    }
+
     /// To send it.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8; 32] {
@@ -166,6 +186,9 @@ pub struct Prg {
     /// Tests choose masks: random ones do not show what goes wrong once in 2^62.
     #[cfg(test)]
     chosen: Option<u64>,
+    /// Which stream is broken, and when its words come again.
+    #[cfg(test)]
+    repeats: Option<(u8, usize)>,
 }
 
 /// Words in a stream: half of what the cipher's 32-bit counter of 16-byte blocks reaches.
@@ -181,6 +204,8 @@ impl Prg {
             cipher: Aes128::new((&*key).into()),
             #[cfg(test)]
             chosen: seed.chosen(),
+            #[cfg(test)]
+            repeats: seed.repeats(),
         }
     }
 
@@ -209,6 +234,17 @@ impl Prg {
         #[cfg(test)]
         if let (Some(mask), Stream::Mask) = (self.chosen, label.stream) {
             return out.fill(mask);
+        }
+        #[cfg(test)]
+        if let Some((_, period)) = self.repeats.filter(|(stream, _)| *stream == label.stream as u8)
+        {
+            let mut all = vec![0; period];
+            cipher.seek(0u64);
+            cipher.write_keystream(bytemuck::cast_slice_mut(&mut all));
+            for (at, word) in (first as usize..).zip(out) {
+                *word = if period == 0 { 0 } else { all[at % period] };
+            }
+            return;
         }
         cipher.write_keystream(bytemuck::cast_slice_mut(out));
         if cfg!(target_endian = "big") {

@@ -313,6 +313,73 @@ fn a_dealer_does_not_take_anything_for_a_credit() {
     }
 }
 
+/// A credit as C1 sends it.
+fn credit(step: u64, upto: u64) -> Bytes {
+    let mut frame = BytesMut::new();
+    frame.put_slice(b"dyad\0\x01\x03\0");
+    frame.put_u64(step);
+    frame.put_slice(&[0; 12]);
+    frame.put_u32(1);
+    frame.put_u64_le(upto);
+    frame.freeze()
+}
+
+/// What a dealer says, and when, whose C1 sends this every 20 ms.
+fn held(
+    frames: impl Fn(u64) -> Bytes + Send,
+    wait: impl Fn(&mut LinkSink) -> dyad_mpc::Result<()>,
+) -> (dyad_mpc::Result<()>, Duration) {
+    let (dealer, mut cloud) = ends();
+    let mut dealer = LinkSink::new(dealer, &[0; 32], Duration::from_millis(200));
+    let start = Instant::now();
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            for i in 0..150 {
+                if cloud.send(frames(i)).is_err() {
+                    return;
+                }
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        });
+        let end = wait(&mut dealer);
+        drop(dealer);
+        (end, start.elapsed())
+    })
+}
+
+const FAR: Op = Op { step: 1_000_000, number: 0, name: "step" };
+
+#[test]
+fn a_dealer_is_not_held_beyond_its_deadline() {
+    let soon = Duration::from_millis(1500);
+    for wait in [|d: &mut LinkSink| d.step(FAR), |d: &mut LinkSink| d.finish()] {
+        // Each grants a little more.
+        let (end, took) = held(|i| credit(i, i), wait);
+        let error = end.unwrap_err();
+        assert!(matches!(error, Error::Link { .. }) && took < soon, "{error}, {took:?}");
+        // The second grants nothing more.
+        let (end, took) = held(|_| credit(0, 3), wait);
+        let error = end.unwrap_err();
+        assert!(error.to_string().contains("up to step 3, again"), "{error}");
+        assert!(matches!(error, Error::Frame { .. }) && took < soon, "{took:?}");
+    }
+}
+
+#[test]
+fn a_dealer_whose_cloud_stalls_or_talks_nonsense_at_the_end_did_not_succeed() {
+    let limit = Duration::from_millis(60);
+    let (dealer, cloud) = ends();
+    let mut sink = LinkSink::new(dealer, &[0; 32], limit);
+    let error = sink.finish().unwrap_err();
+    assert!(matches!(error, Error::Link { .. }), "{error}");
+    drop(cloud);
+    sink.finish().unwrap();
+    let (dealer, mut cloud) = ends();
+    cloud.send(vec![1, 2, 3].into()).unwrap();
+    let error = LinkSink::new(dealer, &[0; 32], limit).finish().unwrap_err();
+    assert!(matches!(error, Error::Frame { .. }), "{error}");
+}
+
 #[test]
 fn attempts_are_never_the_same() {
     let job = [3; 32];

@@ -5,8 +5,9 @@ use crate::contract::{Contract, Role};
 use crate::error::{Error, Op, Result, Who};
 use crate::link::{Link, LinkError};
 use crate::prg::Party;
-use crate::wire::{self, HEADER, Header, Kind, piece_words, pieces};
+use crate::wire::{self, Header, Kind, piece_words, pieces};
 use bytes::Bytes;
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 /// C1's end.
@@ -15,13 +16,15 @@ pub struct LinkSource {
     who: Who,
     limit: Duration,
     ahead: u64,
+    /// Up to and including this step.
+    granted: Option<u64>,
 }
 
 impl LinkSource {
     /// Grants the dealer `ahead` steps; waits for it at most `limit` at a time.
     #[must_use]
     pub fn new(link: Box<dyn Link>, job: &[u8; 32], ahead: u64, limit: Duration) -> Self {
-        Self { link, who: Who::new("C1", job), limit, ahead }
+        Self { link, who: Who::new("C1", job), limit, ahead, granted: None }
     }
 
     fn failed(&self, op: Op, source: LinkError) -> Error {
@@ -37,6 +40,10 @@ impl Correlations for LinkSource {
 
     fn step(&mut self, op: Op) -> Result<()> {
         let upto = op.step.saturating_add(self.ahead);
+        if self.granted.is_some_and(|granted| upto <= granted) {
+            return Ok(());
+        }
+        self.granted = Some(upto);
         let credit = Header::new(Kind::Credit, op, 0, 0).piece(0, 1).frame(&[upto]);
         // A dealer that has dealt all is gone and needs no credit; one that died is noticed when
         // what it owes does not come.
@@ -68,8 +75,10 @@ pub struct LinkSink {
     link: Box<dyn Link>,
     who: Who,
     limit: Duration,
-    /// Steps below this may be dealt.
+    /// Steps up to and including this one may be dealt.
     granted: Option<u64>,
+    /// Steps dealt that C1, as far as it has said, has not begun.
+    owed: VecDeque<u64>,
     bytes: u64,
 }
 
@@ -77,11 +86,45 @@ impl LinkSink {
     /// Waits for C1 at most `limit` at a time.
     #[must_use]
     pub fn new(link: Box<dyn Link>, job: &[u8; 32], limit: Duration) -> Self {
-        Self { link, who: Who::new("dealer", job), limit, granted: None, bytes: 0 }
+        Self {
+            link,
+            who: Who::new("dealer", job),
+            limit,
+            granted: None,
+            owed: VecDeque::new(),
+            bytes: 0,
+        }
     }
 
     fn failed(&self, op: Op, source: LinkError) -> Error {
         Error::Link { who: self.who.clone(), op, peer: "C1", source }
+    }
+
+    /// Takes a credit. Each must grant more than the one before, so that C1 cannot keep the dealer
+    /// busy with frames that say nothing.
+    fn credit(&mut self, op: Op, by: Instant) -> Result<()> {
+        let frame = self.link.recv(by).map_err(|source| self.failed(op, source))?;
+        let refused = |got: String| Error::Frame {
+            who: self.who.clone(),
+            op,
+            peer: "C1",
+            got: got.into(),
+            expected: "a credit for further steps".into(),
+        };
+        let header = Header::read(&frame).ok_or_else(|| refused("no frame".into()))?;
+        let expected = Header::new(Kind::Credit, Op { step: header.step, ..op }, 0, 0).piece(0, 1);
+        let expected = Header { operation: 0, ..expected };
+        let payload = expected.open(&frame).map_err(refused)?;
+        let mut upto = [0];
+        wire::words(&payload, 0, &mut upto);
+        if self.granted.is_some_and(|granted| upto[0] <= granted) {
+            return Err(refused(format!("a credit up to step {}, again", upto[0])));
+        }
+        self.granted = Some(upto[0]);
+        while self.owed.front().is_some_and(|step| *step <= header.step) {
+            self.owed.pop_front();
+        }
+        Ok(())
     }
 }
 
@@ -92,26 +135,12 @@ impl Sink for LinkSink {
     }
 
     fn step(&mut self, op: Op) -> Result<()> {
+        // One deadline: whatever C1 sends meanwhile does not move it.
+        let by = Instant::now() + self.limit;
         while self.granted.is_none_or(|upto| op.step > upto) {
-            let by = Instant::now() + self.limit;
-            let frame = self.link.recv(by).map_err(|source| self.failed(op, source))?;
-            let credit = Header::read(&frame)
-                .filter(|header| header.kind == Kind::Credit as u8 && header.words == 1)
-                .filter(|header| header.open(&frame).is_ok());
-            let Some(credit) = credit else {
-                return Err(Error::Frame {
-                    who: self.who.clone(),
-                    op,
-                    peer: "C1",
-                    got: Header::read(&frame).map_or("no frame".into(), |h| h.to_string().into()),
-                    expected: "a credit".into(),
-                });
-            };
-            let mut upto = [0];
-            wire::words(&frame[HEADER..], 0, &mut upto);
-            // Never less than was granted before, and never beyond what the step allows.
-            self.granted = self.granted.max(Some(upto[0].max(credit.step)));
+            self.credit(op, by)?;
         }
+        self.owed.push_back(op.step);
         Ok(())
     }
 
@@ -120,10 +149,20 @@ impl Sink for LinkSink {
         self.link.send(frame).map_err(|source| self.failed(op, source))
     }
 
-    /// Waits until C1 hangs up, so that nothing it has not read yet is lost.
+    /// Waits until C1 hangs up, so that nothing it has not read yet is lost: as long as it may take
+    /// for the steps it has not begun and the rest of the one it is at, and no longer.
     fn finish(&mut self) -> Result<()> {
-        while self.link.recv(Instant::now() + self.limit).is_ok() {}
-        Ok(())
+        let steps = u32::try_from(self.owed.len()).unwrap_or(u32::MAX).saturating_add(1);
+        let by = Instant::now() + self.limit.saturating_mul(steps);
+        let step = self.owed.back().copied().unwrap_or(0);
+        let op = Op { step, number: 0, name: "finish" };
+        loop {
+            match self.credit(op, by) {
+                Ok(()) => {}
+                Err(Error::Link { source: LinkError::Closed, .. }) => return Ok(()),
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     fn bytes(&self) -> u64 {

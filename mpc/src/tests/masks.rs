@@ -2,14 +2,13 @@
 //! or a protocol is wrong for one mask in 2^62, random masks never show it.
 #![allow(clippy::unwrap_used)]
 
-use crate::correlations::{AHEAD, LinkSink, LinkSource};
+use super::{boxed, seeded};
 use crate::engine::{Audience, Engine};
 use crate::link::memory;
-use crate::prg::{Attempt, Seed};
+use crate::prg::Seed;
 use crate::tensor::Meta;
-use crate::together::{Input, Program, clear, shares};
-use crate::{Dealer, LIMIT, Opened, Party, Result, Session, Shift};
-use std::thread;
+use crate::together::{Input, Program, clear};
+use crate::{Opened, Result, Session, Shift};
 
 /// Every act on one tensor, with every rounding.
 struct Acts {
@@ -39,31 +38,14 @@ impl Program for Acts {
 }
 
 fn with_mask(program: &Acts, inputs: &[Input], mask: u64) -> Vec<Opened> {
-    let attempt = Attempt { job: [1; 32], nonces: [[2; 16], [3; 16]] };
     // C1's part of each mask is 0, so that C0's is the mask.
-    let seeds = [Seed::choosing(mask), Seed::choosing(0)];
-    let (zero, one) = memory::pair();
-    let (dealing, dealt) = memory::pair();
-    let source = LinkSource::new(Box::new(dealt), &attempt.job, AHEAD, LIMIT);
-    let mut parties = [
-        Party::zero(&seeds[0], &attempt, Box::new(zero)),
-        Party::one(&seeds[1], &attempt, Box::new(one), Box::new(source)),
-    ];
-    for (party, inputs) in parties.iter_mut().zip(shares(inputs)) {
-        for Input { name, meta, words } in inputs {
-            party.give(&name, meta, words);
-        }
-    }
-    let sink = LinkSink::new(Box::new(dealing), &attempt.job, LIMIT);
-    let dealer = Dealer::new([&seeds[0], &seeds[1]], Box::new(sink));
-    let [zero, one] = parties;
-    thread::scope(|scope| {
-        scope.spawn(|| program.run(&mut Session::new(dealer)).unwrap());
-        let zero = scope.spawn(|| program.run(&mut Session::new(zero)).unwrap());
-        let one = program.run(&mut Session::new(one)).unwrap();
-        assert_eq!(zero.join().unwrap(), one);
-        one
-    })
+    seeded(
+        program,
+        inputs,
+        &[Seed::choosing(mask), Seed::choosing(0)],
+        boxed(memory::pair()),
+        boxed(memory::pair()),
+    )
 }
 
 /// Numbers around the powers of two that matter for a shift.
