@@ -203,8 +203,8 @@ impl PublicKey {
         self.scale_many_bounded(x, c, self.params().bits())
     }
 
-    /// c m for each pair with every c below 2^bits, bits at most |N|: the time depends on `bits`, which is public,
-    /// and on nothing else.
+    /// c m for each pair with every c below 2^bits, bits at most |N|: the time depends on `bits`,
+    /// which is public, and on nothing else.
     pub fn scale_many_bounded(
         &self,
         x: &[Ciphertext],

@@ -4,7 +4,7 @@
 //! can read everything encrypted under any pk.
 //!
 //! ```text
-//! local    a random in [1, N²/2), y = g^a, published with a proof of knowledge of a; h = y², sk = 2a
+//! local    a random in [1, N²/2), y = g^a, published with a proof of knowing a; h = y², sk = 2a
 //! issued   the key generation centre splits an sk into n parts (`MasterKey::issue`);  h = g^sk_i
 //! ```
 //!
@@ -183,8 +183,8 @@ impl SecretKey {
         Self { public: PublicKey::new(params, h), sk, local }
     }
 
-    /// A key with an exponent of the caller's choosing, local if it is even: insecure by nature, and
-    /// here only to make test vectors.
+    /// A key with an exponent of the caller's choosing, local if it is even: insecure by nature,
+    /// and here only to make test vectors.
     #[cfg(feature = "insecure-small-keys")]
     pub fn insecure_from_exponent(params: &PublicParams, sk: &BigUint) -> Result<Self> {
         let local = !sk.bit(0);
@@ -235,8 +235,8 @@ impl SecretKey {
             .finish()
     }
 
-    /// Reads the encoding of [`SecretKey::to_bytes`]: a local key below N², an issued one below N²/4,
-    /// which is just above the order of G.
+    /// Reads the encoding of [`SecretKey::to_bytes`]: a local key below N², an issued one below
+    /// N²/4, which is just above the order of G.
     pub fn from_bytes(params: &PublicParams, bytes: &[u8]) -> Result<Self> {
         let mut reader = Reader::of_size(Kind::SecretKey, params.size(), bytes, secret_len)?;
         check_params(params, &mut reader)?;

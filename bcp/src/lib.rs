@@ -44,15 +44,15 @@
 //! | key generation centre | [`MasterKey`] until hand-over | read everything, issue keys |
 //! | auxiliary cloud C0 | [`MasterKey`] | read every ciphertext it gets to see, under every key |
 //! | main cloud C1 | [`PublicKey`]s, [`Ciphertext`]s | add, scale, re-randomise; read nothing |
-//! | owner | its [`SecretKey`] | read what is under its own key; give its part of a joint decryption |
+//! | owner | its [`SecretKey`] | read what is under its own key; give its part of an opening |
 //!
 //! # What the types say
 //!
 //! | unchecked | check | checked |
 //! | --- | --- | --- |
-//! | [`ClaimedKey`] | [`ClaimedKey::verify`]: proof of knowledge, for this study and owner | [`PublicKey`] |
-//! | [`UnprovedKey`] | [`UnprovedKey::assume_certified`]: taken from a certified registry | [`PublicKey`] |
-//! | [`RawCiphertext`] | [`PublicKey::admit_many`]: its key, 0 < A, B < N², units | [`Ciphertext`] |
+//! | [`ClaimedKey`] | [`ClaimedKey::verify`]: proof, for this study and owner | [`PublicKey`] |
+//! | [`UnprovedKey`] | [`UnprovedKey::assume_certified`]: from a registry | [`PublicKey`] |
+//! | [`RawCiphertext`] | [`PublicKey::admit_many`]: key, 0 < A, B < N², units | [`Ciphertext`] |
 //! | [`PublicKey`] | [`MasterKey::know`]: h lies in G | [`master::KnownKey`] |
 //!
 //! A ciphertext remembers its key; using it with another is [`Error::OtherKey`]. Everything encoded
@@ -72,13 +72,13 @@
 //!   whose integer and IFMA multiplications take the same time for all operands. Moduli's sizes,
 //!   batch sizes and declared bounds of scalars show. Parameter generation shows how many
 //!   candidates it took, and its sieve shows the primes to whoever shares its cache. `num-bigint`,
-//!   which is not constant time, only sees public numbers, but for what a caller gives in it or asks
-//!   for in it: [`MasterKey::new`], [`PublicParams::pow_many`], [`Plaintext::from_biguint`] and
-//!   [`Plaintext::to_biguint`]. Secrets have `from_bytes` and `to_bytes` for that.
+//!   which is not constant time, only sees public numbers, but for what a caller gives in it or
+//!   asks for in it: [`MasterKey::new`], [`PublicParams::pow_many`], [`Plaintext::from_biguint`]
+//!   and [`Plaintext::to_biguint`]. Secrets have `from_bytes` and `to_bytes` for that.
 //! - **Wiped memory** means the buffers of this crate, when they are freed: `tests/wiped.rs` keeps
-//!   and searches them. Registers, the stack, swapped pages, a [`num_bigint::BigUint`] that a caller
-//!   passes in or gets from [`Plaintext::to_biguint`], and vectors of [`packing::Slot`] that a caller
-//!   lets grow are not covered.
+//!   and searches them. Registers, the stack, swapped pages, a [`num_bigint::BigUint`] that a
+//!   caller passes in or gets from [`Plaintext::to_biguint`], and vectors of [`packing::Slot`] that
+//!   a caller lets grow are not covered.
 
 mod arith;
 mod ciphertext;

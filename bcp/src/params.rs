@@ -203,8 +203,8 @@ impl PublicParams {
     }
 
     /// `bases[i] ^ exponents[i]` modulo N², exponents of at most `bits` bits. At most 2 |N| + 257
-    /// may be declared. The powers take a time that depends on `bits` alone; but a [`BigUint`] is as long as
-    /// its number and is not wiped, so this is for public exponents, tests and benchmarks.
+    /// may be declared. The powers take a time that depends on `bits` alone; but a [`BigUint`] is
+    /// as long as its number and is not wiped, so this is for public exponents, tests and benchmarks.
     pub fn pow_many(
         &self,
         bases: &[BigUint],

@@ -310,8 +310,8 @@ fn encrypted_slots_add_up_to_their_limit() {
     }
 }
 
-/// An upload as in §4.1 of the paper map: u = x + 2^{l-1}, m_0 = R, m_1 = u - R + 2^{l+sigma}. C0 opens
-/// m_0; C1 adds rho and fresh randomness, C0 opens that too. C0's share is
+/// An upload as in §4.1 of the paper map: u = x + 2^{l-1}, m_0 = R, m_1 = u - R + 2^{l+sigma}. C0
+/// opens m_0; C1 adds rho and fresh randomness, C0 opens that too. C0's share is
 /// opened + m_0 - 2^{l+sigma} - 2^{l-1} modulo 2^64, C1's is -rho.
 fn shares(w: &World, layout: &SlotLayout, l: usize, x: &[i64], r: &[Slot], rho: &[Slot]) {
     let bound = layout.blind_bound();

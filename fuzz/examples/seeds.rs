@@ -1,5 +1,5 @@
-//! Writes the seeds of `fuzz/corpus` for the targets of `bcp/`, after a change of an encoding: `cargo
-//! run --example seeds`. Those for `data/` are files as owners have them.
+//! Writes the seeds of `fuzz/corpus` for the targets of `bcp/`, after a change of an encoding:
+//! `cargo run --example seeds`. Those for `data/` are files as owners have them.
 
 use dyad_bcp::Plaintext;
 use dyad_bcp::packing::{Slot, SlotLayout};

@@ -58,8 +58,8 @@ pub fn init() {
     LazyLock::force(&WORLD);
 }
 
-/// As [`init`], for a decoder that catches the panics of a library it uses. libFuzzer's hook ends the
-/// process at any panic; without it, those that nobody catches still do.
+/// As [`init`], for a decoder that catches the panics of a library it uses. libFuzzer's hook ends
+/// the process at any panic; without it, those that nobody catches still do.
 pub fn init_caught() {
     init();
     std::panic::set_hook(Box::new(|panic| {

@@ -37,6 +37,7 @@ pub(crate) const MOMENTUM: u8 = 10;
 pub(crate) const DECAY: u8 = 24;
 /// What velocities stay below, with room for the momentum's factor.
 pub(crate) const VELOCITY_BOUND: u8 = MAX_BOUND - MOMENTUM - 2;
+
 impl Plan {
     /// The job.
     #[must_use]
@@ -91,8 +92,8 @@ impl Plan {
         Shift::nearest(layer.sum - self.job.scales.activation)
     }
 
-    /// He's weights for [`Start::Inputs`](crate::Start::Inputs), from a seed that its holder keeps secret: to be split
-    /// into shares, one for each cloud.
+    /// He's weights for [`Start::Inputs`](crate::Start::Inputs), from a seed that its holder keeps
+    /// secret: to be split into shares, one for each cloud.
     #[must_use]
     pub fn secret_start(&self, seed: &[u8; 32]) -> Vec<Input> {
         let layers = self.layers.iter().enumerate().flat_map(|(l, layer)| {

@@ -8,7 +8,7 @@
 //! M, and with Montgomery's R the product is
 //!
 //! ```text
-//! T  = x0 y0                             T + q M = t R exactly, q as Montgomery's reduction finds it
+//! T  = x0 y0                             T + q M = t R exactly, q as Montgomery's reduction has it
 //! z0 = t
 //! z1 = (x0 y1 + x1 y0 - q) R^{-1} mod M  because x0 y0 = t R - q M
 //! ```

@@ -41,9 +41,9 @@ pub(crate) fn is_probable_prime(
     Ok(probable::strong_test(x, &bases, bits, backend))
 }
 
-/// |p - q| >= 2^(bits - 100) for primes of `bits` bits, as FIPS 186-5 asks: else Fermat's method, or
-/// a quicker one of its kind, factors N. For toy primes that is too little to ask; theirs differ by
-/// 2^(bits/2 + 2) at least, out of reach of the two steps that readers of N make.
+/// |p - q| >= 2^(bits - 100) for primes of `bits` bits, as FIPS 186-5 asks: else Fermat's method,
+/// or a quicker one of its kind, factors N. For toy primes that is too little to ask; theirs
+/// differ by 2^(bits/2 + 2) at least, out of reach of the two steps that readers of N make.
 pub(crate) fn far_apart(p: &[u64], q: &[u64], bits: usize) -> bool {
     let (mut larger, smaller) = if limbs::ge_mask(p, q) != 0 {
         (Zeroizing::new(p.to_vec()), q)

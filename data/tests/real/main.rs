@@ -1,6 +1,6 @@
 //! Real public data: the right rows, labels and missing cells come out. The files lie in the folder
-//! that `DYAD_DATA` names, else in `../shared/data` beside the project; without, the tests say so and
-//! skip.
+//! that `DYAD_DATA` names, else in `../shared/data` beside the project; without, the tests say so
+//! and skip.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod images;

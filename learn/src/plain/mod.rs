@@ -77,7 +77,8 @@ impl<'p> Plain<'p> {
             let bias = error.sum_of_rows();
             if l > 0 {
                 error = product_second(&error, &layer.weights);
-                // On shares the ReLU's bit is z >= 0; in floating point z = 0 hardly occurs.
+                // On shares the bit comes from the rounded z: it is one from half a unit of the
+                // activation below zero. In floating point so small a z hardly occurs.
                 error.keep_where(&inputs[l], |h| h > 0.0);
             }
             let update = |weight: &mut f64, velocity: &mut f64, gradient: f64, lost: f64| {
