@@ -127,3 +127,15 @@ fn rates_fall_as_the_schedule_says() {
     let linear = Rate { first: 1.0, schedule: Schedule::Linear { last: 0.0 } };
     assert_eq!([0, 1, 2].map(|e| eighths(linear, e, 3)), [8, 4, 0]);
 }
+
+/// What a text can ask for at most is answered at once: a rate is found from the one before it.
+#[test]
+fn the_longest_schedule_is_checked_at_once() {
+    let rate = Rate { first: 0.125, schedule: Schedule::Steps { every: 1, factor: 1.0 } };
+    let start = std::time::Instant::now();
+    let plan = Job { epochs: 100_000, rate, ..job() }.check().unwrap();
+    assert!((plan.rate(99_999) - 0.125).abs() < 1e-12);
+    assert!(start.elapsed().as_secs() < 2);
+    let most = Job { epochs: u32::MAX, rows: u32::MAX as usize, ..job() };
+    assert!(most.check().is_err());
+}
