@@ -537,7 +537,7 @@ impl<E: Engine> Session<E> {
         Ok(chosen)
     }
 
-    /// max(x >> s, 0) and the bits x >= 0, s > 0.
+    /// max(x >> s, 0) and the bits x >= 0, s > 0; x with the rounding constant in it.
     pub fn relu(&mut self, xs: &[(&Shared<E>, Shift)]) -> Result<Vec<(Shared<E>, Bit<E>)>> {
         let acts: Vec<_> =
             xs.iter().map(|(x, shift)| (Act::Relu(shift.bits), *x, *shift, None)).collect();
