@@ -81,7 +81,7 @@ pub fn shared<'p>(
             }
         }
     }
-    let contract = Contract { attempt, program };
+    let contract = Contract::new(attempt, program, [&seeds[0], &seeds[1]]);
     let [zero, one] = parties;
     let cloud = |side, party| cloud(run, side, party, &contract, each);
     let (zero, one, dealt) = thread::scope(|scope| {

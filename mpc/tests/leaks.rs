@@ -89,7 +89,7 @@ const LIMIT: f64 = 4.9;
 
 /// The words of frames, without greeting, agreement (public hashes) and what is opened on purpose.
 fn masked_bytes(frames: &[Bytes]) -> Vec<u8> {
-    let hashes = |frame: &Bytes| frame.len() == HEADER + 32 || frame.len() == HEADER + 104;
+    let hashes = |frame: &Bytes| frame.len() == HEADER + 32 || frame.len() == HEADER + 136;
     let opened = usize::from(frames.len() > 8);
     let masked = &frames[..frames.len() - opened];
     masked.iter().filter(|frame| !hashes(frame)).flat_map(|f| f[HEADER..].to_vec()).collect()

@@ -20,10 +20,10 @@ use crate::contract::Contract;
 use crate::correlations::Sink;
 use crate::engine::clear::product;
 use crate::engine::{Act, Audience, Engine, Outcome, Product, Task};
-use crate::error::{Op, Result};
+use crate::error::{Op, Result, Who};
 use crate::party::act::{Offsets, by_width, parallel};
 use crate::party::row_masks;
-use crate::prg::{Label, Prg, Seed, Stream};
+use crate::prg::{Label, Party as Side, Prg, Seed, Stream};
 use crate::tensor::Meta;
 use crate::wire::{self, HEADER, Header, Kind, PIECE, piece_words, put_words};
 use bytes::BytesMut;
@@ -32,6 +32,8 @@ use bytes::BytesMut;
 pub struct Dealer {
     /// C0's and C1's streams.
     prgs: [Prg; 2],
+    /// Of their seeds.
+    checks: [[u8; 16]; 2],
     sink: Box<dyn Sink>,
     /// Room for what is being dealt, kept so that it is not made anew each time.
     room: Vec<u64>,
@@ -41,11 +43,15 @@ impl Dealer {
     /// Deals to C1 over `sink`; C0 needs nothing but its seed.
     #[must_use]
     pub fn new(seeds: [&Seed; 2], sink: Box<dyn Sink>) -> Self {
-        Self { prgs: seeds.map(Prg::new), sink, room: vec![] }
+        Self { prgs: seeds.map(Prg::new), checks: seeds.map(Seed::check), sink, room: vec![] }
     }
 
-    /// Makes sure that C1 runs this attempt at this program.
+    /// Makes sure that C1 runs this attempt at this program, and that the seeds are those it names.
     pub fn greet(&mut self, contract: &Contract) -> Result<()> {
+        let who = Who::new("dealer", &contract.attempt.job);
+        for side in [Side::Zero, Side::One] {
+            contract.check_seed(&who, side, self.checks[side.index()])?;
+        }
         self.sink.greet(contract)
     }
 
