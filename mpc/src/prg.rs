@@ -102,7 +102,7 @@ impl Seed {
         (mark == [0xc5; 24]).then_some(u64::from_be_bytes(*mask))
     }
 
-    /// What tells this seed from others and nothing else of it: to make sure that two hold the same.
+    /// Tells this seed from others and nothing else of it: to make sure that two hold the same.
     #[must_use]
     pub fn check(&self) -> [u8; 16] {
         let mut check = [0; 16];

@@ -1,5 +1,5 @@
-//! Rounds and bytes are what the formulas in `docs/engine.md` say: formula, `Cost` and (in the other
-//! tests) the links agree, and the table in that page is what they give.
+//! Rounds and bytes are what the formulas in `docs/engine.md` say: formula, `Cost` and (in the
+//! other tests) the links agree, and the table in that page is what they give.
 #![allow(clippy::unwrap_used)]
 
 use dyad_mpc::engine::{Engine, Transpose};

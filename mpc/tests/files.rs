@@ -229,7 +229,9 @@ fn damaged_files_are_refused() {
         long[148..152].copy_from_slice(&[0xff; 4]);
         (long, "damaged")
     }] {
-        (place.forget("C0"), place.forget("C1"));
+        for cloud in ["C0", "C1"] {
+            place.forget(cloud);
+        }
         let source = FileSource::open(&place.file, &with(&bytes)).unwrap();
         let text = online(&program, source, &place).unwrap_err().to_string();
         assert!(text.contains(what), "{text}");

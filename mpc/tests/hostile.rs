@@ -12,7 +12,7 @@ use dyad_mpc::together::{Outcomes, Program, Setup, attempt, clear, cost, run, sh
 use dyad_mpc::{Contract, Dealer, Error, Op, Party, Session};
 use std::time::{Duration, Instant};
 
-/// Frames C0 receives from C1: greeting, table; each step mask, four of the ReLU, agreement; result.
+/// Frames C0 receives from C1: greeting, table; a step: mask, four of the ReLU, agreement; result.
 const FRAMES: usize = 2 + 2 * 6 + 1;
 
 /// Runs with C0's incoming line meddled with. Gives C0's error, if there was one, and how long.

@@ -168,7 +168,7 @@ fn shape() -> impl Strategy<Value = Shape> {
 
 fn value() -> impl Strategy<Value = i64> {
     let most = (1i64 << BOUND) - 1;
-    prop_oneof![Just(0), Just(1), Just(-1), Just(most), Just(-most), Just(1 << SCALE), -most..=most,]
+    prop_oneof![Just(0), Just(1), Just(-1), Just(most), Just(-most), Just(1 << SCALE), -most..=most]
 }
 
 proptest! {

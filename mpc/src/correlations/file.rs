@@ -48,7 +48,7 @@ fn wrong(path: &Path, what: impl Into<String>) -> Error {
     Error::Correlations { path: path.display().to_string(), what: what.into() }
 }
 
-/// Makes a file in `place` that says that a cloud has used this attempt, durably, or finds it there.
+/// Makes a file in `place` that says that a cloud used this attempt, durably, or finds it there.
 pub(crate) fn mark_used(place: &Path, attempt: &Attempt, side: Side) -> Result<()> {
     // The nonces name the attempt; beginnings of both are enough to tell any two apart.
     let [nonce_0, nonce_1] = attempt.nonces.map(|nonce| beginning(&nonce));

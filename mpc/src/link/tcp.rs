@@ -62,7 +62,7 @@ impl TcpLink {
         })
     }
 
-    /// A peer that takes a frame more slowly than 1 Mbit/s is late when this long has passed beyond.
+    /// A peer that takes a frame more slowly than 1 Mbit/s is late this long after.
     #[must_use]
     pub fn waiting(mut self, limit: Duration) -> Self {
         self.limit = limit;
@@ -144,7 +144,7 @@ impl Link for TcpLink {
         check_length(frame.len())?;
         let length = (frame.len() as u32).to_le_bytes();
         let all = length.len() + frame.len();
-        // One deadline for all of the frame: a peer that takes a byte now and then does not move it.
+        // One deadline for all of the frame: a peer that takes a byte now and then moves nothing.
         let allowed = self.allowed(all);
         let (mut sent, by) = (0, Instant::now() + allowed);
         while sent < all {

@@ -155,7 +155,7 @@ fn a_peer_that_takes_a_little_now_and_then_is_late() {
     let start = Instant::now();
     scope(|scope| {
         scope.spawn(move || {
-            let mut some = [0; 20_000];
+            let mut some = vec![0; 20_000];
             while start.elapsed() < Duration::from_secs(20) && raw.read(&mut some).unwrap_or(0) > 0
             {
                 sleep(Duration::from_millis(20));

@@ -8,9 +8,9 @@
 //! open      each sends its share, to both or to one                                 one round
 //! ```
 //!
-//! Who learns what: x̂, which is uniform whatever x is, as long as r is used once ([`OpenOnce`]) and
-//! nobody has both streams (the dealer has, and sees no x̂). C0's share of C is a stream of its own,
-//! C1's is C less that: either is uniform. So a simulator of a cloud's view draws what comes from
+//! Who learns what: x̂, which is uniform whatever x is, as long as r is used once ([`OpenOnce`])
+//! and nobody has both streams (the dealer has, and sees no x̂). C0's share of C is a stream of its
+//! own, C1's is C less that: either is uniform. So a simulator of a cloud's view draws what comes from
 //! the other and from the dealer at random, and what is opened on purpose fixes the last share.
 //!
 //! - [`act`]: everything that is not linear
@@ -238,7 +238,7 @@ impl Party {
         })
     }
 
-    /// All rounds of some acts: in each, every tensor prepares, one exchange, every tensor finishes.
+    /// All rounds of some acts: in each, all tensors prepare, one exchange, all tensors finish.
     fn rounds(&mut self, op: Op, shape: u32, mut runs: Vec<Run<'_>>) -> Result<Vec<Outcome<Self>>> {
         let rounds = runs.iter().map(|run| run.plan.rounds()).max().unwrap_or(0);
         for round in 0..rounds {
