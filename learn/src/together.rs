@@ -81,9 +81,9 @@ pub fn shared<'p>(
             }
         }
     }
-    let contract = |side: usize| Contract {
-        attempt,
-        program: states.map_or(program, |states| states[side].bind(program)),
+    let contract = |side: usize| {
+        let program = states.map_or(program, |states| states[side].bind(program));
+        Contract::new(attempt, program, [&seeds[0], &seeds[1]])
     };
     let [zero, one] = parties;
     let cloud = |side, party| cloud(run, side, party, &contract(side as usize), each);

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Op, Result, Who};
 use crate::link::Link;
-use crate::prg::{Attempt, Party as Side};
+use crate::prg::{Attempt, Party as Side, Seed};
 use crate::wire::{self, Header, Kind, VERSION};
 use std::time::{Duration, Instant};
 
@@ -13,6 +13,8 @@ pub struct Contract {
     pub attempt: Attempt,
     /// Hash of the program's operations: [`Cost`](crate::Cost) knows it.
     pub program: [u8; 32],
+    /// Which seeds C0 and C1 were dealt: their check values ([`Seed::check`]).
+    pub seeds: [[u8; 16]; 2],
 }
 
 /// Who greets.
@@ -42,33 +44,60 @@ impl Role {
 const OP: Op = Op { step: 0, number: 0, name: "greeting" };
 
 /// The parts of a greeting, and what it means if one differs.
-const PARTS: [(std::ops::Range<usize>, &str); 4] = [
-    (0..8, "they do not take the sides they should"),
+const PARTS: [(std::ops::Range<usize>, &str); 7] = [
+    (0..1, "they do not take the sides they should"),
+    (1..8, "one takes correlations from a file, the other marks no attempt as used"),
     (8..40, "they run different jobs"),
     (40..72, "they are in different attempts: start a new one on both"),
     (72..104, "their programs differ in an operation: install the same release on both"),
+    (104..120, "the seed of C0 is not the one the dealer deals with: have it sent anew"),
+    (120..136, "the seed of C1 is not the one the dealer deals with: have it sent anew"),
 ];
 
 impl Contract {
-    /// What one says of oneself: role, job, nonces, program.
-    fn greeting(&self, role: Role) -> Vec<u8> {
-        let Self { attempt: Attempt { job, nonces: [nonce_0, nonce_1] }, program } = self;
-        let role = [role.number(), 0, 0, 0, 0, 0, 0, 0];
-        [&role[..], job, nonce_0, nonce_1, program].concat()
+    /// Of these two clouds' seeds.
+    #[must_use]
+    pub fn new(attempt: Attempt, program: [u8; 32], seeds: [&Seed; 2]) -> Self {
+        Self { attempt, program, seeds: seeds.map(Seed::check) }
     }
 
-    /// Says who one is and holds what the other says against it.
+    /// What one says of oneself: role, source of correlations, job, nonces, program, seeds.
+    fn greeting(&self, role: Role, offline: bool) -> Vec<u8> {
+        let Self { attempt: Attempt { job, nonces: [nonce_0, nonce_1] }, program, seeds } = self;
+        let role = [role.number(), offline.into(), 0, 0, 0, 0, 0, 0];
+        let [seed_0, seed_1] = seeds;
+        [&role[..], job, nonce_0, nonce_1, program, seed_0, seed_1].concat()
+    }
+
+    /// Holds a seed against the one the contract names.
+    pub(crate) fn check_seed(&self, who: &Who, side: Side, check: [u8; 16]) -> Result<()> {
+        let named = self.seeds[side.index()];
+        if check == named {
+            return Ok(());
+        }
+        Err(Error::Different {
+            who: who.clone(),
+            peer: "the contract",
+            what: "the seed here is not the one it names: have it sent anew",
+            theirs: beginning(&named).into(),
+            ours: beginning(&check).into(),
+        })
+    }
+
+    /// Says who one is and holds what the other says against it. `offline`: correlations come from
+    /// a file.
     pub(crate) fn greet(
         &self,
         link: &mut impl Link,
         who: &Who,
         mine: Role,
         theirs: Role,
+        offline: bool,
         limit: Duration,
     ) -> Result<()> {
         let peer = theirs.name();
         let failed = |source| Error::Link { who: who.clone(), op: OP, peer, source };
-        let words = wire::all_words(&self.greeting(mine));
+        let words = wire::all_words(&self.greeting(mine, offline));
         let header = Header::new(Kind::Hello, OP, 0, 0).piece(0, words.len());
         link.send(header.frame(&words)).map_err(failed)?;
         let frame = link.recv(Instant::now() + limit).map_err(failed)?;
@@ -90,7 +119,7 @@ impl Contract {
             got: got.into(),
             expected: header.to_string().into(),
         })?;
-        let expected = self.greeting(theirs);
+        let expected = self.greeting(theirs, offline);
         for (part, what) in PARTS {
             let (got, own) = (&got[part.clone()], &expected[part]);
             if got != own {

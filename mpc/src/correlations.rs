@@ -7,6 +7,7 @@
 mod file;
 mod stream;
 
+pub(crate) use file::mark_used;
 pub use file::{FileSink, FileSource};
 pub use stream::{LinkSink, LinkSource};
 
@@ -21,6 +22,10 @@ pub const AHEAD: u64 = 4;
 pub trait Correlations: Send {
     /// Makes sure that they are dealt for this attempt at this program.
     fn greet(&mut self, contract: &Contract) -> Result<()>;
+    /// Were they dealt before the run, into a file?
+    fn offline(&self) -> bool {
+        false
+    }
     /// C1 begins a step.
     fn step(&mut self, op: Op) -> Result<()>;
     /// What was dealt for an operation: exactly so many words, in pieces of [`PIECE`].

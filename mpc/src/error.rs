@@ -95,7 +95,8 @@ pub enum Error {
     },
     /// The peer sent something else than the program has it send here.
     #[error(
-        "{who}, {op}: {peer} sent {got}, expected {expected}: the two do not run the same program, or the line was tampered with"
+        "{who}, {op}: {peer} sent {got}, expected {expected}: \
+         the two do not run the same program, or the line was tampered with"
     )]
     Frame {
         /// Who says so.

@@ -1,5 +1,5 @@
-//! Two-party computation on additive shares in Z_{2^64}, with correlated randomness dealt by a third
-//! party, exact to the bit.
+//! Two-party computation on additive shares in Z_{2^64}, with correlated randomness dealt by a
+//! third party, exact to the bit.
 //!
 //! A [`Program`](together::Program) is written once against a [`Session`]; the engine behind it
 //! decides what happens: [`Clear`], [`Party`], [`Dealer`], [`Cost`].

@@ -5,6 +5,7 @@
 //! seed    = HKDF-SHA256(secret, info = domain, job, nonce_0, nonce_1, party)    32 bytes, one per
 //!                                                                       attempt and party
 //! key     = HKDF-SHA256(seed, info = "key")                                     16 bytes
+//! check   = HKDF-SHA256(seed, info = "check")       16 bytes, public: says which seed it is of
 //! block i = AES_key( stream (1 byte), operation (3), step (8), i (4) )          big-endian
 //! ```
 //!
@@ -99,6 +100,14 @@ impl Seed {
     fn chosen(&self) -> Option<u64> {
         let (mark, mask) = self.0.split_last_chunk()?;
         (mark == [0xc5; 24]).then_some(u64::from_be_bytes(*mask))
+    }
+
+    /// Tells this seed from others and nothing else of it: to make sure that two hold the same.
+    #[must_use]
+    pub fn check(&self) -> [u8; 16] {
+        let mut check = [0; 16];
+        expand(&self.0[..], &[b"dyad-mpc check v1"], &mut check);
+        check
     }
 
     /// A seed that breaks one stream of each operation: its words come again after `period`, and
@@ -410,6 +419,17 @@ mod tests {
         let mut many = vec![0; 100_003];
         prg.fill(LABEL, 5, &mut many);
         assert_eq!(many, words(&prg, LABEL, 5, 100_003));
+    }
+
+    #[test]
+    fn a_check_value_names_its_seed() {
+        let checks: HashSet<_> = (0..9).map(|i| Seed::from_bytes([i; 32]).check()).collect();
+        assert_eq!(checks.len(), 9);
+        let seed = Seed::from_bytes([1; 32]);
+        assert_eq!(seed.check(), seed.clone().check());
+        let mut key = [0; 16];
+        expand(seed.as_bytes(), &[b"dyad-mpc key v1"], &mut key);
+        assert_ne!(seed.check(), key);
     }
 
     #[test]

@@ -233,7 +233,7 @@ pub fn run<P: Program>(program: &P, trace: [u8; 32], setup: Setup) -> Outcomes {
             party.give(&name, meta, words);
         }
     }
-    let contract = Contract { attempt, program: trace };
+    let contract = Contract::new(attempt, trace, [&seeds[0], &seeds[1]]);
     let sink = Box::new(LinkSink::new(dealing, &attempt.job, limit));
     let dealer = Dealer::new([&seeds[0], &seeds[1]], sink);
     let [zero, one] = parties;

@@ -1,7 +1,8 @@
 //! Frames: what is sent, with a header that says which operation it belongs to.
 //!
 //! ```text
-//! magic "dyad" (4)  version (2)  kind (1)  round (1)  step (8)  operation (4)  shape (4)  piece (4)  words (4)
+//! magic "dyad" (4)  version (2)  kind (1)  round (1)  step (8)
+//! operation (4)  shape (4)  piece (4)  words (4)
 //! then the words, little-endian
 //! ```
 //!
@@ -165,8 +166,8 @@ impl fmt::Display for Header {
         let Self { version, round, step, operation, shape, piece, words, .. } = self;
         write!(
             f,
-            "{kind} of step {step}, operation {operation}, round {round}, piece {piece}: {words} words, \
-             shape {shape:08x}, version {version}"
+            "{kind} of step {step}, operation {operation}, round {round}, piece {piece}: \
+             {words} words, shape {shape:08x}, version {version}"
         )
     }
 }

@@ -79,7 +79,7 @@ fn all_acts_agree() {
         let count = cost.count();
         // the greeting is not the program's
         assert_eq!(count.rounds + 1, run.traffic[0].rounds);
-        assert_eq!(count.bytes[0] + 32 + 104, run.traffic[0].bytes_sent);
+        assert_eq!(count.bytes[0] + 32 + 136, run.traffic[0].bytes_sent);
         assert_eq!(count.dealt, run.dealt);
     }
 }

@@ -1,5 +1,5 @@
-//! Rounds and bytes are what the formulas in `docs/engine.md` say: formula, `Cost` and (in the other
-//! tests) the links agree, and the table in that page is what they give.
+//! Rounds and bytes are what the formulas in `docs/engine.md` say: formula, `Cost` and (in the
+//! other tests) the links agree, and the table in that page is what they give.
 #![allow(clippy::unwrap_used)]
 
 use dyad_mpc::engine::{Engine, Transpose};
@@ -199,7 +199,7 @@ fn links_count_the_same_where_there_are_many_pieces() {
     let inputs = [Input::new("x", program.meta(), vec![3; n])];
     let run = shared(&program, &inputs, Lines::Tcp).unwrap();
     let count = expected(What::Open, n);
-    let greeting = (HEADER + 104) as u64;
+    let greeting = (HEADER + 136) as u64;
     for traffic in run.traffic {
         assert_eq!(traffic.rounds, count.rounds + 1);
         assert_eq!(traffic.bytes_sent, count.bytes[0] + greeting);

@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{ATTEMPT, Small, ends};
+use common::{ATTEMPT, Small, contract_of, ends};
 use dyad_mpc::correlations::{FileSink, FileSource};
 use dyad_mpc::prg::{Party as Side, Seed};
 use dyad_mpc::together::{Program, clear, cost, shares};
@@ -11,19 +11,37 @@ use dyad_mpc::{Contract, Dealer, Error, Opened, Party, Result, Session};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-struct Place(PathBuf);
+/// A folder with a file of correlations and marks, and C0's folder of marks.
+struct Place {
+    root: PathBuf,
+    file: PathBuf,
+    marks: PathBuf,
+}
 
 impl Place {
     fn new(name: &str) -> Self {
-        let place = std::env::temp_dir().join(format!("dyad-{name}-{}", std::process::id()));
-        drop(fs::remove_file(&place));
-        Self(place)
+        let root = std::env::temp_dir().join(format!("dyad-{name}-{}", std::process::id()));
+        drop(fs::remove_dir_all(&root));
+        let (file, marks) = (root.join("C1").join("file"), root.join("C0"));
+        fs::create_dir_all(root.join("C1")).unwrap();
+        fs::create_dir_all(&marks).unwrap();
+        Self { root, file, marks }
+    }
+
+    /// As a place that never saw the attempt.
+    fn forget(&self, cloud: &str) {
+        for entry in fs::read_dir(self.root.join(cloud)).unwrap() {
+            let entry = entry.unwrap();
+            if entry.file_name().to_str().unwrap().contains("used-by") {
+                fs::remove_file(entry.path()).unwrap();
+            }
+        }
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        drop(fs::remove_file(&self.0));
+        drop(fs::remove_dir_all(&self.root));
     }
 }
 
@@ -32,7 +50,7 @@ fn seeds() -> [Seed; 2] {
 }
 
 fn contract(program: &Small) -> Contract {
-    Contract { attempt: ATTEMPT, program: cost(program).unwrap().1 }
+    contract_of(cost(program).unwrap().1)
 }
 
 /// The offline phase.
@@ -45,7 +63,19 @@ fn deal(program: &Small, path: &Path) -> u64 {
 }
 
 /// The online phase.
-fn online(program: &Small, source: FileSource) -> Result<Vec<Opened>> {
+fn online(program: &Small, source: FileSource, place: &Place) -> Result<Vec<Opened>> {
+    let [zero, one] = both_online(program, source, Some(&place.marks), &contract(program));
+    drop(zero);
+    one
+}
+
+/// What each cloud opens, under what both take for the contract.
+fn both_online(
+    program: &Small,
+    source: FileSource,
+    marks: Option<&Path>,
+    contract: &Contract,
+) -> [Result<Vec<Opened>>; 2] {
     let [seed_0, seed_1] = &seeds();
     let (zero, one) = ends();
     let mut parties =
@@ -56,14 +86,19 @@ fn online(program: &Small, source: FileSource) -> Result<Vec<Opened>> {
             party.give(&input.name, input.meta, input.words);
         }
     }
-    let [mut zero, mut one] = parties;
+    let [zero, one] = parties;
+    let zero = match marks {
+        Some(marks) => zero.offline(marks),
+        None => zero,
+    };
+    let run = |mut party: Party| {
+        party.greet(contract)?;
+        program.run(&mut Session::new(party))
+    };
     std::thread::scope(|scope| {
-        scope.spawn(move || {
-            zero.greet(&contract(program)).unwrap();
-            drop(program.run(&mut Session::new(zero)));
-        });
-        one.greet(&contract(program))?;
-        program.run(&mut Session::new(one))
+        let zero = scope.spawn(move || run(zero));
+        let one = run(one);
+        [zero.join().unwrap(), one]
     })
 }
 
@@ -78,31 +113,31 @@ fn refusal(path: &Path, contract: &Contract) -> String {
 #[test]
 fn an_offline_phase_then_an_online_one_then_never_again() {
     let (program, place) = (Small::default(), Place::new("once"));
-    let bytes = deal(&program, &place.0);
+    let bytes = deal(&program, &place.file);
     assert_eq!(bytes, cost(&program).unwrap().0.count().dealt);
-    let source = FileSource::open(&place.0, &contract(&program)).unwrap();
+    let source = FileSource::open(&place.file, &contract(&program)).unwrap();
     // While it is read, and from then on.
-    let during = refusal(&place.0, &contract(&program));
+    let during = refusal(&place.file, &contract(&program));
     assert!(during.contains("read by somebody else"), "{during}");
     let expected = clear(&program, &program.inputs(|i| 50 - i as i64)).unwrap();
-    assert_eq!(online(&program, source).unwrap(), expected);
-    let after = refusal(&place.0, &contract(&program));
+    assert_eq!(online(&program, source, &place).unwrap(), expected);
+    let after = refusal(&place.file, &contract(&program));
     assert!(after.contains("read already") && after.contains("new attempt"), "{after}");
 }
 
 #[test]
 fn opening_alone_uses_a_file_up() {
     let (program, place) = (Small::default(), Place::new("opened"));
-    deal(&program, &place.0);
+    deal(&program, &place.file);
     // As if the process had died before it read the first frame.
-    drop(FileSource::open(&place.0, &contract(&program)).unwrap());
-    assert!(refusal(&place.0, &contract(&program)).contains("read already"));
+    drop(FileSource::open(&place.file, &contract(&program)).unwrap());
+    assert!(refusal(&place.file, &contract(&program)).contains("read already"));
 }
 
 #[test]
 fn a_file_of_something_else_is_refused_and_not_used_up() {
     let (program, place) = (Small::default(), Place::new("else"));
-    deal(&program, &place.0);
+    deal(&program, &place.file);
     let right = contract(&program);
     let mut job = right;
     job.attempt.job[3] ^= 1;
@@ -110,40 +145,95 @@ fn a_file_of_something_else_is_refused_and_not_used_up() {
     attempt.attempt.nonces[1][0] ^= 1;
     let mut later = right;
     later.program[0] ^= 1;
-    assert!(refusal(&place.0, &job).contains("another job or another attempt"));
-    assert!(refusal(&place.0, &attempt).contains("another job or another attempt"));
-    assert!(refusal(&place.0, &later).contains("another program"));
-    drop(FileSource::open(&place.0, &right).unwrap());
+    assert!(refusal(&place.file, &job).contains("another job or another attempt"));
+    assert!(refusal(&place.file, &attempt).contains("another job or another attempt"));
+    assert!(refusal(&place.file, &later).contains("another program"));
+    let mut seeded = right;
+    seeded.seeds[0][0] ^= 1;
+    assert!(refusal(&place.file, &seeded).contains("other seeds"));
+    drop(FileSource::open(&place.file, &right).unwrap());
+}
+
+#[test]
+fn a_file_serves_no_other_contract_than_the_one_it_was_opened_for() {
+    let (program, place) = (Small::default(), Place::new("greets"));
+    deal(&program, &place.file);
+    let right = contract(&program);
+    let source = FileSource::open(&place.file, &right).unwrap();
+    let mut other = right;
+    other.attempt.nonces[0][0] ^= 1;
+    let [zero, one] = both_online(&program, source, Some(&place.marks), &other);
+    let text = one.unwrap_err().to_string();
+    assert!(text.contains("another attempt, program or seed"), "{text}");
+    assert!(matches!(zero.unwrap_err(), Error::Link { .. }));
+}
+
+#[test]
+fn a_copy_is_not_used_either() {
+    let (program, place) = (Small::default(), Place::new("copy"));
+    deal(&program, &place.file);
+    let right = contract(&program);
+    let (beside, elsewhere) = (place.root.join("C1").join("copy"), place.root.join("copy"));
+    for copy in [&beside, &elsewhere] {
+        fs::copy(&place.file, copy).unwrap();
+    }
+    let source = FileSource::open(&place.file, &right).unwrap();
+    online(&program, source, &place).unwrap();
+    // C1 finds its own mark; where it does not, C0 finds its own.
+    let text = FileSource::open(&beside, &right).unwrap_err().to_string();
+    assert!(text.contains("this attempt has been used already"), "{text}");
+    assert!(text.contains("used-by-C1"), "{text}");
+    let source = FileSource::open(&elsewhere, &right).unwrap();
+    let [zero, one] = both_online(&program, source, Some(&place.marks), &right);
+    let text = zero.unwrap_err().to_string();
+    assert!(text.contains("this attempt has been used already"), "{text}");
+    assert!(text.contains("used-by-C0"), "{text}");
+    assert!(matches!(one.unwrap_err(), Error::Link { .. }));
+}
+
+#[test]
+fn a_cloud_that_keeps_no_marks_does_not_meet_one_with_a_file() {
+    let (program, place) = (Small::default(), Place::new("no-marks"));
+    deal(&program, &place.file);
+    let right = contract(&program);
+    let source = FileSource::open(&place.file, &right).unwrap();
+    for end in both_online(&program, source, None, &right) {
+        let text = end.unwrap_err().to_string();
+        assert!(text.contains("the other marks no attempt as used"), "{text}");
+    }
 }
 
 #[test]
 fn damaged_files_are_refused() {
     let (program, place) = (Small::default(), Place::new("damaged"));
-    deal(&program, &place.0);
-    let good = fs::read(&place.0).unwrap();
+    deal(&program, &place.file);
+    let good = fs::read(&place.file).unwrap();
     let with = |bytes: &[u8]| {
-        fs::write(&place.0, bytes).unwrap();
+        fs::write(&place.file, bytes).unwrap();
         contract(&program)
     };
-    assert!(refusal(&place.0, &with(&[])).contains("too short"));
-    assert!(refusal(&place.0, &with(&good[..50])).contains("too short"));
+    assert!(refusal(&place.file, &with(&[])).contains("too short"));
+    assert!(refusal(&place.file, &with(&good[..50])).contains("too short"));
     let mut other = good.clone();
     other[0] ^= 1;
-    assert!(refusal(&place.0, &with(&other)).contains("no such file"));
+    assert!(refusal(&place.file, &with(&other)).contains("no such file"));
     other = good.clone();
     other[17] += 1;
-    assert!(refusal(&place.0, &with(&other)).contains("version 2"));
+    assert!(refusal(&place.file, &with(&other)).contains("version 2"));
     other = good.clone();
     other[19] = 0;
-    assert!(refusal(&place.0, &with(&other)).contains("did not finish"));
+    assert!(refusal(&place.file, &with(&other)).contains("did not finish"));
     // Broken off, and with a length that is nonsense, within what is dealt.
     for (bytes, what) in [(good[..good.len() / 2].to_vec(), "ends within"), {
         let mut long = good.clone();
-        long[116..120].copy_from_slice(&[0xff; 4]);
+        long[148..152].copy_from_slice(&[0xff; 4]);
         (long, "damaged")
     }] {
-        let source = FileSource::open(&place.0, &with(&bytes)).unwrap();
-        let text = online(&program, source).unwrap_err().to_string();
+        for cloud in ["C0", "C1"] {
+            place.forget(cloud);
+        }
+        let source = FileSource::open(&place.file, &with(&bytes)).unwrap();
+        let text = online(&program, source, &place).unwrap_err().to_string();
         assert!(text.contains(what), "{text}");
     }
 }
@@ -151,12 +241,12 @@ fn damaged_files_are_refused() {
 #[test]
 fn a_file_is_not_written_over_and_is_its_owners_alone() {
     let (program, place) = (Small::default(), Place::new("over"));
-    deal(&program, &place.0);
-    assert!(FileSink::create(&place.0, &contract(&program)).is_err());
+    deal(&program, &place.file);
+    assert!(FileSink::create(&place.file, &contract(&program)).is_err());
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
-        assert_eq!(fs::metadata(&place.0).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(fs::metadata(&place.file).unwrap().permissions().mode() & 0o777, 0o600);
     }
 }
 
@@ -164,9 +254,9 @@ fn a_file_is_not_written_over_and_is_its_owners_alone() {
 fn a_dealer_that_died_leaves_a_file_that_says_so() {
     let (program, place) = (Small::default(), Place::new("died"));
     let [zero, one] = &seeds();
-    let sink = FileSink::create(&place.0, &contract(&program)).unwrap();
+    let sink = FileSink::create(&place.file, &contract(&program)).unwrap();
     let mut session = Session::new(Dealer::new([zero, one], Box::new(sink)));
     program.run(&mut session).unwrap();
     drop(session);
-    assert!(refusal(&place.0, &contract(&program)).contains("did not finish"));
+    assert!(refusal(&place.file, &contract(&program)).contains("did not finish"));
 }

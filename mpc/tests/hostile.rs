@@ -5,14 +5,14 @@
 mod common;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use common::{ATTEMPT, Meddle, Meddler, Small, ends, setup};
+use common::{ATTEMPT, Meddle, Meddler, Small, contract_of, ends, setup};
 use dyad_mpc::correlations::{Correlations, LinkSink, LinkSource, Sink};
 use dyad_mpc::prg::{Attempt, Party as Side, Seed};
 use dyad_mpc::together::{Outcomes, Program, Setup, attempt, clear, cost, run, shares};
 use dyad_mpc::{Contract, Dealer, Error, Op, Party, Session};
 use std::time::{Duration, Instant};
 
-/// Frames C0 receives from C1: greeting, table; each step mask, four of the ReLU, agreement; result.
+/// Frames C0 receives from C1: greeting, table; a step: mask, four of the ReLU, agreement; result.
 const FRAMES: usize = 2 + 2 * 6 + 1;
 
 /// Runs with C0's incoming line meddled with. Gives C0's error, if there was one, and how long.
@@ -128,7 +128,7 @@ fn a_peer_that_vanishes_is_noticed_at_once() {
     drop(one);
     let seed = Seed::derive(&[9; 32], &ATTEMPT, Side::Zero);
     let mut party = Party::zero(&seed, &ATTEMPT, zero);
-    let contract = Contract { attempt: ATTEMPT, program: [0; 32] };
+    let contract = contract_of([0; 32]);
     let start = Instant::now();
     let error = party.greet(&contract).unwrap_err();
     assert!(matches!(error, Error::Link { .. }), "{error}");
@@ -140,7 +140,7 @@ fn a_peer_that_stalls_is_late() {
     let (zero, _one) = ends();
     let seed = Seed::derive(&[9; 32], &ATTEMPT, Side::Zero);
     let mut party = Party::zero(&seed, &ATTEMPT, zero).waiting(Duration::from_millis(50));
-    let error = party.greet(&Contract { attempt: ATTEMPT, program: [0; 32] }).unwrap_err();
+    let error = party.greet(&contract_of([0; 32])).unwrap_err();
     let text = error.to_string();
     assert!(
         text.contains("C0, job abababab, step 0") && text.contains("C1: nothing came,"),
@@ -151,10 +151,10 @@ fn a_peer_that_stalls_is_late() {
 /// Greets with what each side believes; the dealer believes what C1 does.
 fn greet(mine: &Contract, theirs: &Contract, sides: [Side; 2]) -> [Option<String>; 2] {
     let (zero, one) = ends();
-    let seed = Seed::from_bytes([1; 32]);
     let limit = Duration::from_secs(2);
+    let seed = |side| Seed::derive(&[9; 32], &ATTEMPT, side);
     let end = |side, link, contract: &Contract| match side {
-        Side::Zero => Party::zero(&seed, &contract.attempt, link),
+        Side::Zero => Party::zero(&seed(side), &contract.attempt, link),
         Side::One => {
             let (dealer, source) = ends();
             let contract = *contract;
@@ -162,7 +162,7 @@ fn greet(mine: &Contract, theirs: &Contract, sides: [Side; 2]) -> [Option<String
                 LinkSink::new(dealer, &contract.attempt.job, limit).greet(&contract).unwrap();
             });
             let source = LinkSource::new(source, &contract.attempt.job, 1, limit);
-            Party::one(&seed, &contract.attempt, link, Box::new(source))
+            Party::one(&seed(side), &contract.attempt, link, Box::new(source))
         }
     };
     let mut zero = end(sides[0], zero, mine);
@@ -177,7 +177,7 @@ fn greet(mine: &Contract, theirs: &Contract, sides: [Side; 2]) -> [Option<String
 #[test]
 fn a_dealer_of_another_program_is_refused() {
     let limit = Duration::from_secs(2);
-    let contract = Contract { attempt: ATTEMPT, program: [7; 32] };
+    let contract = contract_of([7; 32]);
     let other = Contract { program: [8; 32], ..contract };
     let (dealer, source) = ends();
     let mut source = LinkSource::new(source, &ATTEMPT.job, 1, limit);
@@ -192,7 +192,7 @@ fn a_dealer_of_another_program_is_refused() {
 
 #[test]
 fn ends_that_mean_different_things_say_so_before_the_first_step() {
-    let contract = Contract { attempt: ATTEMPT, program: [7; 32] };
+    let contract = contract_of([7; 32]);
     let sides = [Side::Zero, Side::One];
     assert_eq!(greet(&contract, &contract, sides), [None, None]);
     let other = |change: &dyn Fn(&mut Contract)| {
@@ -213,6 +213,43 @@ fn ends_that_mean_different_things_say_so_before_the_first_step() {
             assert!(error.contains(what), "{error}");
         }
     }
+}
+
+#[test]
+fn a_party_with_another_seed_than_the_contract_names_does_not_begin() {
+    let contract = contract_of([7; 32]);
+    let seeds = [Side::Zero, Side::One].map(|side| Seed::derive(&[9; 32], &ATTEMPT, side));
+    let wrong = Seed::derive(&[8; 32], &ATTEMPT, Side::Zero);
+    let limit = Duration::from_millis(50);
+    let refused = |greeted: dyad_mpc::Result<()>| {
+        let text = greeted.unwrap_err().to_string();
+        assert!(text.contains("the seed here is not the one"), "{text}");
+    };
+    let (link, _peer) = ends();
+    refused(Party::zero(&wrong, &ATTEMPT, link).waiting(limit).greet(&contract));
+    for mixed in [[&wrong, &seeds[1]], [&seeds[0], &wrong]] {
+        let (link, _peer) = ends();
+        let sink = LinkSink::new(link, &ATTEMPT.job, limit);
+        refused(Dealer::new(mixed, Box::new(sink)).greet(&contract));
+    }
+    // Each end by itself may be at one with its contract: then the contracts differ.
+    let (zero, one) = ends();
+    let theirs = Contract::new(ATTEMPT, [7; 32], [&wrong, &seeds[1]]);
+    std::thread::scope(|scope| {
+        let zero = scope
+            .spawn(|| Party::zero(&wrong, &ATTEMPT, zero).greet(&theirs).unwrap_err().to_string());
+        let (dealer, source) = ends();
+        scope.spawn(|| {
+            let mut dealer = LinkSink::new(dealer, &ATTEMPT.job, Duration::from_secs(2));
+            dealer.greet(&contract).unwrap();
+        });
+        let source = LinkSource::new(source, &ATTEMPT.job, 1, Duration::from_secs(2));
+        let mut one = Party::one(&seeds[1], &ATTEMPT, one, Box::new(source));
+        let one = one.greet(&contract).unwrap_err().to_string();
+        for text in [zero.join().unwrap(), one] {
+            assert!(text.contains("the seed of C0 is not the one the dealer"), "{text}");
+        }
+    });
 }
 
 #[test]

@@ -89,7 +89,7 @@ const LIMIT: f64 = 4.9;
 
 /// The words of frames, without greeting, agreement (public hashes) and what is opened on purpose.
 fn masked_bytes(frames: &[Bytes]) -> Vec<u8> {
-    let hashes = |frame: &Bytes| frame.len() == HEADER + 32 || frame.len() == HEADER + 104;
+    let hashes = |frame: &Bytes| frame.len() == HEADER + 32 || frame.len() == HEADER + 136;
     let opened = usize::from(frames.len() > 8);
     let masked = &frames[..frames.len() - opened];
     masked.iter().filter(|frame| !hashes(frame)).flat_map(|f| f[HEADER..].to_vec()).collect()
@@ -176,24 +176,37 @@ fn a_mask_used_twice_is_seen() {
 }
 
 #[test]
-fn a_step_that_is_run_twice_is_refused() {
+fn a_step_that_is_run_twice_is_refused_whatever_it_opens() {
     use dyad_mpc::engine::Engine;
     use dyad_mpc::together::Program;
-    use dyad_mpc::{Error, Result, Session};
-    struct Twice;
+    use dyad_mpc::{Error, Result, Session, Shift};
+    /// Opens by the operation of this number.
+    struct Twice(usize);
     impl Program for Twice {
         fn run<E: Engine>(&self, e: &mut Session<E>) -> Result<Vec<E::Opened>> {
             let x = e.input("w", dyad_mpc::tensor::Meta::new(3, 2, 10, 20))?;
-            for step in [1, 2, 1] {
+            e.step(1)?;
+            let b = e.not_negative(&[&x])?;
+            for step in [2, 3, 2] {
                 e.step(step)?;
-                e.mask_one(&x)?;
+                match self.0 {
+                    0 => drop(e.mask_one(&x)?),
+                    1 => drop(e.prepare(x.clone())?),
+                    2 => drop(e.truncate_one(&x, Shift::floor(3))?),
+                    3 => drop(e.is_zero(&[&x])?),
+                    4 => drop(e.relu(&[(&x, Shift::nearest(3))])?),
+                    _ => drop(e.gate(&[(&b[0], &x, Shift::floor(0))])?),
+                }
             }
             Ok(vec![])
         }
     }
-    let outcomes = run(&Twice, [0; 32], setup(shares(&Small::default(), noise)));
-    for end in outcomes.clouds {
-        let error = end.unwrap_err();
-        assert!(matches!(error, Error::Program { .. }), "{error}");
+    for operation in 0..=5 {
+        let mut setup = setup(shares(&Small::default(), noise));
+        setup.limit = std::time::Duration::from_secs(2);
+        for end in run(&Twice(operation), [0; 32], setup).clouds {
+            let error = end.unwrap_err();
+            assert!(matches!(error, Error::Program { .. }), "operation {operation}: {error}");
+        }
     }
 }

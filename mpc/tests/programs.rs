@@ -168,7 +168,7 @@ fn shape() -> impl Strategy<Value = Shape> {
 
 fn value() -> impl Strategy<Value = i64> {
     let most = (1i64 << BOUND) - 1;
-    prop_oneof![Just(0), Just(1), Just(-1), Just(most), Just(-most), Just(1 << SCALE), -most..=most,]
+    prop_oneof![Just(0), Just(1), Just(-1), Just(most), Just(-most), Just(1 << SCALE), -most..=most]
 }
 
 proptest! {
@@ -191,7 +191,7 @@ proptest! {
         }
         prop_assert_eq!(&run.opened[0], &run.opened[1]);
         let (cost, _) = cost(&program).unwrap();
-        let greeting = (dyad_mpc::wire::HEADER + 104) as u64;
+        let greeting = (dyad_mpc::wire::HEADER + 136) as u64;
         for (party, traffic) in run.traffic.iter().enumerate() {
             prop_assert_eq!(traffic.bytes_sent, cost.count().bytes[party] + greeting);
             prop_assert_eq!(traffic.messages_sent, cost.count().messages[party] + 1);

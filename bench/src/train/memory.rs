@@ -66,8 +66,8 @@ fn party(told: &str) -> Done {
     let plan = job(&MLP, Loss::Softmax, 128, ROWS).check()?;
     let run = Run { until: STEPS, ..Run::all(&plan) };
     let attempt = Attempt { job: [1; 32], nonces: [[2; 16], [3; 16]] };
-    let contract = Contract { attempt, program: cost(&run)?.1 };
     let seeds = [Side::Zero, Side::One].map(|side| Seed::derive(&[4; 32], &attempt, side));
+    let contract = Contract::new(attempt, cost(&run)?.1, [&seeds[0], &seeds[1]]);
     match PARTIES.iter().position(|party| *party == name) {
         Some(0) => {
             let mut party = Party::zero(&seeds[0], &attempt, call(clouds)?);

@@ -5,8 +5,8 @@
 //! x_T    = AND of (x̂_i ^ m_i) = XOR over S in T of m_S x̂_{T\S}
 //! ```
 //!
-//! Who learns what: both clouds see x̂_i = x_i ^ m_i, and m_i is uniform and used for x_i alone. The
-//! shares of the m_S are uniform for either cloud. A simulator draws x̂_i and the shares at random.
+//! Who learns what: both clouds see x̂_i = x_i ^ m_i, and m_i is uniform and used for x_i alone.
+//! The shares of the m_S are uniform for either cloud. A simulator draws x̂_i and the shares at random.
 
 use super::plane::Plane;
 
@@ -33,7 +33,7 @@ struct Output {
     linear: Vec<usize>,
     /// x̂_U without any mask.
     public: Vec<Monomial>,
-    /// (S, the sets U with m_S x̂_U): S as an index into what is shared, masks first, then products.
+    /// (S, the sets U with m_S x̂_U): S as an index into what is shared: masks, then products.
     terms: Vec<(usize, Vec<Monomial>)>,
 }
 

@@ -1,30 +1,35 @@
 //! Correlations in a file: an offline phase before the online one.
 //!
 //! ```text
-//! "dyad correlations" (17)  version (1)  used (1)  complete (1)  job (32)  nonces (32)  program (32)
+//! "dyad correlations" (17)  version (1)  used (1)  complete (1)
+//! job (32)  nonces (32)  program (32)  check values of the seeds (32)
 //! then frames, each with its length before it (4, little-endian)
 //! ```
 //!
-//! A file names its attempt and is marked used, durably, before its first byte is read: what it
-//! holds masks one run and no other. Whoever copies the file copies the mark only if it is there
-//! already, so a copy must never be used: the attempt's number, agreed by both clouds, is what
-//! forbids it.
+//! What a file holds masks one run and no other, so it is used once, and what says so is written
+//! durably before its first byte is read: a mark in the file, and at each cloud an empty file named
+//! by the attempt, which is made and never found there. C1's lies beside the correlations, C0's
+//! where [`Party::offline`](crate::Party::offline) says. So a copy of the file is refused beside
+//! the first, and elsewhere C0 refuses the attempt. What no mark forbids: that both clouds lose or
+//! roll back theirs, and a copy used by a C1 whose C0 was told to keep marks in another place.
 
 use super::{Correlations, Sink};
-use crate::contract::Contract;
+use crate::contract::{Contract, beginning};
 use crate::error::{Error, Op, Result};
 use crate::link::MAX_FRAME;
+use crate::prg::{Attempt, Party as Side};
 use crate::wire::{Header, Kind, VERSION, piece_words, pieces};
 use bytes::Bytes;
 use std::fs::{File, OpenOptions};
-use std::io::{BufReader, BufWriter, Read, Seek, SeekFrom, Write};
+use std::io::{BufReader, BufWriter, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 const NAME: &[u8; 17] = b"dyad correlations";
 const USED_AT: u64 = NAME.len() as u64 + 1;
 const COMPLETE_AT: u64 = USED_AT + 1;
-const HEAD: usize = NAME.len() + 3 + 32 + 32 + 32;
-const PROGRAM_AT: usize = HEAD - 32;
+const HEAD: usize = SEEDS_AT + 32;
+const PROGRAM_AT: usize = NAME.len() + 3 + 32 + 32;
+const SEEDS_AT: usize = PROGRAM_AT + 32;
 
 /// Writes a file.
 pub struct FileSink {
@@ -33,14 +38,38 @@ pub struct FileSink {
     bytes: u64,
 }
 
-fn head(Contract { attempt, program }: &Contract) -> Vec<u8> {
+fn head(Contract { attempt, program, seeds: [seed_0, seed_1] }: &Contract) -> Vec<u8> {
     let [nonce_0, nonce_1] = &attempt.nonces;
     let flags = [VERSION as u8, 0, 0];
-    [&NAME[..], &flags, &attempt.job, nonce_0, nonce_1, program].concat()
+    [&NAME[..], &flags, &attempt.job, nonce_0, nonce_1, program, seed_0, seed_1].concat()
 }
 
 fn wrong(path: &Path, what: impl Into<String>) -> Error {
     Error::Correlations { path: path.display().to_string(), what: what.into() }
+}
+
+/// Makes a file in `place` that says that a cloud used this attempt, durably, or finds it there.
+pub(crate) fn mark_used(place: &Path, attempt: &Attempt, side: Side) -> Result<()> {
+    // The nonces name the attempt; beginnings of both are enough to tell any two apart.
+    let [nonce_0, nonce_1] = attempt.nonces.map(|nonce| beginning(&nonce));
+    let path = place.join(format!("attempt-{nonce_0}{nonce_1}.used-by-{side}"));
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let made = options.open(&path).and_then(|mark| {
+        mark.sync_all()?;
+        // Its name, too, must survive.
+        if cfg!(unix) { File::open(place)?.sync_all() } else { Ok(()) }
+    });
+    made.map_err(|error| match error.kind() {
+        ErrorKind::AlreadyExists => {
+            let what =
+                "this attempt has been used already, and masks are used once: start a new one";
+            wrong(&path, what)
+        }
+        _ => wrong(&path, error.to_string()),
+    })
 }
 
 impl FileSink {
@@ -99,6 +128,7 @@ impl Sink for FileSink {
 pub struct FileSource {
     path: PathBuf,
     file: BufReader<File>,
+    contract: Contract,
 }
 
 impl FileSource {
@@ -119,11 +149,17 @@ impl FileSource {
             let theirs = found[NAME.len()];
             return Err(wrong(path, format!("it has version {theirs}, this is version {VERSION}")));
         }
-        if found[PROGRAM_AT..] != expected[PROGRAM_AT..] {
+        if found[PROGRAM_AT..SEEDS_AT] != expected[PROGRAM_AT..SEEDS_AT] {
             return Err(wrong(path, "it was dealt for another program: deal it with this release"));
         }
         if found[NAME.len() + 3..PROGRAM_AT] != expected[NAME.len() + 3..PROGRAM_AT] {
             return Err(wrong(path, "it was dealt for another job or another attempt"));
+        }
+        if found[SEEDS_AT..] != expected[SEEDS_AT..] {
+            return Err(wrong(
+                path,
+                "it was dealt with other seeds: have seeds and file sent anew",
+            ));
         }
         if used != 0 {
             let what = "it has been read already, and masks are used once: start a new attempt";
@@ -132,18 +168,28 @@ impl FileSource {
         if complete != 1 {
             return Err(wrong(path, "the dealer did not finish it: have it dealt anew"));
         }
+        let place = path.parent().filter(|place| !place.as_os_str().is_empty());
+        mark_used(place.unwrap_or(Path::new(".")), &contract.attempt, Side::One)?;
         file.seek(SeekFrom::Start(USED_AT)).map_err(failed)?;
         file.write_all(&[1]).map_err(failed)?;
         file.sync_all().map_err(failed)?;
         file.seek(SeekFrom::Start(HEAD as u64)).map_err(failed)?;
-        Ok(Self { path: path.to_owned(), file: BufReader::with_capacity(1 << 20, file) })
+        let file = BufReader::with_capacity(1 << 20, file);
+        Ok(Self { path: path.to_owned(), file, contract: *contract })
     }
 }
 
 impl Correlations for FileSource {
-    /// It was compared before the file was marked.
-    fn greet(&mut self, _: &Contract) -> Result<()> {
-        Ok(())
+    /// The file's head was compared with what it was opened for; this is what the run is.
+    fn greet(&mut self, contract: &Contract) -> Result<()> {
+        if *contract == self.contract {
+            return Ok(());
+        }
+        Err(wrong(&self.path, "it was opened for another attempt, program or seed than this run's"))
+    }
+
+    fn offline(&self) -> bool {
+        true
     }
 
     fn step(&mut self, _: Op) -> Result<()> {

@@ -35,7 +35,7 @@ impl LinkSource {
 impl Correlations for LinkSource {
     fn greet(&mut self, contract: &Contract) -> Result<()> {
         let (mine, theirs) = (Role::Cloud(Party::One), Role::Dealer);
-        contract.greet(&mut self.link, &self.who, mine, theirs, self.limit)
+        contract.greet(&mut self.link, &self.who, mine, theirs, false, self.limit)
     }
 
     fn step(&mut self, op: Op) -> Result<()> {
@@ -131,7 +131,7 @@ impl LinkSink {
 impl Sink for LinkSink {
     fn greet(&mut self, contract: &Contract) -> Result<()> {
         let (mine, theirs) = (Role::Dealer, Role::Cloud(Party::One));
-        contract.greet(&mut self.link, &self.who, mine, theirs, self.limit)
+        contract.greet(&mut self.link, &self.who, mine, theirs, false, self.limit)
     }
 
     fn step(&mut self, op: Op) -> Result<()> {

@@ -20,10 +20,10 @@ use crate::contract::Contract;
 use crate::correlations::Sink;
 use crate::engine::clear::product;
 use crate::engine::{Act, Audience, Engine, Outcome, Product, Task};
-use crate::error::{Op, Result};
+use crate::error::{Op, Result, Who};
 use crate::party::act::{Offsets, by_width, parallel};
 use crate::party::row_masks;
-use crate::prg::{Label, OpenOnce, Prg, Seed, Stream};
+use crate::prg::{Label, OpenOnce, Party as Side, Prg, Seed, Stream};
 use crate::tensor::Meta;
 use crate::wire::{self, HEADER, Header, Kind, PIECE, piece_words, put_words};
 use bytes::BytesMut;
@@ -32,6 +32,8 @@ use bytes::BytesMut;
 pub struct Dealer {
     /// C0's and C1's streams.
     prgs: [Prg; 2],
+    /// Of their seeds.
+    checks: [[u8; 16]; 2],
     sink: Box<dyn Sink>,
     /// What is dealt twice under one label tells C1 how the two differ.
     once: OpenOnce,
@@ -43,11 +45,16 @@ impl Dealer {
     /// Deals to C1 over `sink`; C0 needs nothing but its seed.
     #[must_use]
     pub fn new(seeds: [&Seed; 2], sink: Box<dyn Sink>) -> Self {
-        Self { prgs: seeds.map(Prg::new), sink, once: OpenOnce::new(), room: vec![] }
+        let (prgs, checks) = (seeds.map(Prg::new), seeds.map(Seed::check));
+        Self { prgs, checks, sink, once: OpenOnce::new(), room: vec![] }
     }
 
-    /// Makes sure that C1 runs this attempt at this program.
+    /// Makes sure that C1 runs this attempt at this program, and that the seeds are those it names.
     pub fn greet(&mut self, contract: &Contract) -> Result<()> {
+        let who = Who::new("dealer", &contract.attempt.job);
+        for side in [Side::Zero, Side::One] {
+            contract.check_seed(&who, side, self.checks[side.index()])?;
+        }
         self.sink.greet(contract)
     }
 

@@ -1,4 +1,5 @@
-//! A link between two ends in one process.
+//! A link between two ends in one process. What is sent and not yet received is not bounded: both
+//! ends are one's own.
 
 use super::{Link, LinkError, check_length};
 use bytes::Bytes;

@@ -15,11 +15,13 @@ pub mod memory;
 pub mod shaped;
 pub mod tcp;
 
+use crate::wire::{HEADER, PIECE};
 use bytes::Bytes;
 use std::time::{Duration, Instant};
 
-/// The longest frame a link carries. Longer tensors go in pieces.
-pub const MAX_FRAME: usize = 1 << 30;
+/// The longest frame a link carries: a piece with its header, and a stamp if the link is shaped.
+/// Longer tensors go in pieces, so a longer frame is nobody's but a stranger's.
+pub const MAX_FRAME: usize = HEADER + 8 * PIECE + 8;
 
 /// What can happen to a link.
 #[derive(Debug, thiserror::Error)]

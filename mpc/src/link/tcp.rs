@@ -6,6 +6,8 @@
 //! thread stands between the socket and the party.
 
 use super::{Link, LinkError, MAX_FRAME, check_length};
+use crate::LIMIT;
+use crate::wire::WINDOW;
 use bytes::Bytes;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::collections::VecDeque;
@@ -16,19 +18,23 @@ use std::time::{Duration, Instant};
 /// Frames that wait here to be taken; then the peer has to wait.
 const WAITING_FRAMES: usize = 64;
 
-/// Bytes made room for at a time: more than an ordinary frame has.
-const STEP: usize = 2 << 20;
+/// Bytes in them: two windows, of the operation at hand and of the next.
+const WAITING_BYTES: usize = 2 * WINDOW * MAX_FRAME;
 
-/// A peer that takes nothing for so long is late.
-const SEND_LIMIT: Duration = Duration::from_mins(1);
+/// Bytes a second that a peer must take at least: 1 Mbit/s.
+const SLOWEST: u32 = 1 << 17;
 
 /// One end.
 pub struct TcpLink {
     socket: TcpStream,
     frames: VecDeque<Bytes>,
+    /// Bytes in `frames`.
+    waiting: usize,
     partial: Partial,
     /// Nothing more comes, and why.
     ended: Option<LinkError>,
+    limit: Duration,
+    pub(super) slowest: u32,
 }
 
 /// A frame that has come in part.
@@ -45,16 +51,44 @@ impl TcpLink {
     pub fn new(socket: TcpStream) -> Result<Self, LinkError> {
         socket.set_nodelay(true)?;
         socket.set_nonblocking(true)?;
-        let (frames, partial) = (VecDeque::new(), Partial::default());
-        Ok(Self { socket, frames, partial, ended: None })
+        Ok(Self {
+            socket,
+            frames: VecDeque::new(),
+            waiting: 0,
+            partial: Partial::default(),
+            ended: None,
+            limit: LIMIT,
+            slowest: SLOWEST,
+        })
+    }
+
+    /// A peer that takes a frame more slowly than 1 Mbit/s is late this long after.
+    #[must_use]
+    pub fn waiting(mut self, limit: Duration) -> Self {
+        self.limit = limit;
+        self
+    }
+
+    /// How long a peer may take for a frame.
+    fn allowed(&self, bytes: usize) -> Duration {
+        self.limit.saturating_add(Duration::from_secs(bytes as u64) / self.slowest.max(1))
+    }
+
+    fn has_room(&self) -> bool {
+        self.ended.is_none()
+            && self.frames.len() < WAITING_FRAMES
+            && self.waiting + MAX_FRAME <= WAITING_BYTES
     }
 
     /// Takes what has come, until there is no more, or enough frames wait.
     fn take(&mut self) {
-        while self.ended.is_none() && self.frames.len() < WAITING_FRAMES {
+        while self.has_room() {
             match self.partial.read(&mut self.socket) {
                 Ok(None) => {}
-                Ok(Some(frame)) => self.frames.push_back(frame),
+                Ok(Some(frame)) => {
+                    self.waiting += frame.len();
+                    self.frames.push_back(frame);
+                }
                 Err(LinkError::Io(error)) if error.kind() == ErrorKind::WouldBlock => return,
                 Err(LinkError::Io(error)) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => self.ended = Some(error),
@@ -91,10 +125,8 @@ impl Partial {
         let length = u32::from_le_bytes(self.length) as usize;
         check_length(length)?;
         if self.frame_has < length {
-            // Grows as bytes come, so that a length alone costs the peer's bytes, not our memory.
-            if self.frame_has == self.frame.len() {
-                self.frame.resize(length.min(self.frame_has + STEP), 0);
-            }
+            // A length alone costs no more than a frame may have.
+            self.frame.resize(length, 0);
             match source.read(&mut self.frame[self.frame_has..])? {
                 0 => return Err(std::io::Error::from(ErrorKind::UnexpectedEof).into()),
                 read => self.frame_has += read,
@@ -112,7 +144,9 @@ impl Link for TcpLink {
         check_length(frame.len())?;
         let length = (frame.len() as u32).to_le_bytes();
         let all = length.len() + frame.len();
-        let (mut sent, mut by) = (0, Instant::now() + SEND_LIMIT);
+        // One deadline for all of the frame: a peer that takes a byte now and then moves nothing.
+        let allowed = self.allowed(all);
+        let (mut sent, by) = (0, Instant::now() + allowed);
         while sent < all {
             let parts =
                 [&length[sent.min(length.len())..], &frame[sent.saturating_sub(length.len())..]];
@@ -120,7 +154,9 @@ impl Link for TcpLink {
                 Ok(0) => return Err(LinkError::Closed),
                 Ok(written) => {
                     sent += written;
-                    by = Instant::now() + SEND_LIMIT;
+                    if sent < all && Instant::now() >= by {
+                        return Err(LinkError::Late(allowed));
+                    }
                 }
                 Err(error) => match error.kind() {
                     ErrorKind::Interrupted => {}
@@ -128,12 +164,12 @@ impl Link for TcpLink {
                         return Err(LinkError::Closed);
                     }
                     ErrorKind::WouldBlock if Instant::now() >= by => {
-                        return Err(LinkError::Late(SEND_LIMIT));
+                        return Err(LinkError::Late(allowed));
                     }
                     ErrorKind::WouldBlock => {
                         // Nothing more is taken in once enough waits, or the peer has hung up.
-                        let room = self.ended.is_none() && self.frames.len() < WAITING_FRAMES;
-                        let input = if room { PollFlags::IN } else { PollFlags::empty() };
+                        let input =
+                            if self.has_room() { PollFlags::IN } else { PollFlags::empty() };
                         if self.wait(PollFlags::OUT | input, by)?.contains(PollFlags::IN) {
                             self.take();
                         }
@@ -149,6 +185,7 @@ impl Link for TcpLink {
         let start = Instant::now();
         loop {
             if let Some(frame) = self.frames.pop_front() {
+                self.waiting -= frame.len();
                 return Ok(frame);
             }
             match &self.ended {

@@ -4,7 +4,8 @@ use super::faulty::{Fault, Faulty};
 use super::shaped::{Shape, Shaped};
 use super::tcp::TcpLink;
 use super::*;
-use std::io::Write;
+use crate::wire::WINDOW;
+use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::thread::{scope, sleep};
 
@@ -54,10 +55,12 @@ fn frame(length: usize, seed: u8) -> Bytes {
 #[test]
 fn frames_arrive_whole_once_and_in_order() {
     for (name, mut a, mut b) in all() {
-        for (i, length) in [0, 1, 8, 65_535, 65_536, 65_537, 3_000_000].into_iter().enumerate() {
+        for (i, length) in [0, 1, 8, 65_535, 65_536, 65_537, MAX_FRAME - 8].into_iter().enumerate()
+        {
             a.send(frame(length, i as u8)).expect(name);
         }
-        for (i, length) in [0, 1, 8, 65_535, 65_536, 65_537, 3_000_000].into_iter().enumerate() {
+        for (i, length) in [0, 1, 8, 65_535, 65_536, 65_537, MAX_FRAME - 8].into_iter().enumerate()
+        {
             assert_eq!(b.recv(soon()).expect(name), frame(length, i as u8), "{name}");
         }
         assert!(matches!(b.recv(at_once()), Err(LinkError::Late(_))), "{name}");
@@ -68,13 +71,17 @@ fn frames_arrive_whole_once_and_in_order() {
 fn two_large_frames_at_once_do_not_block_each_other() {
     for (name, mut a, mut b) in all() {
         scope(|scope| {
-            let big = 50_000_000;
+            // As many as a party sends before it takes the first: more than sockets hold.
+            let (big, count) = (MAX_FRAME - 8, WINDOW);
+            let (ours, theirs) = (frame(big, 2), frame(big, 1));
+            let both = [ours.clone(), theirs.clone()];
             let there = scope.spawn(move || {
-                b.send(frame(big, 1)).expect(name);
-                assert_eq!(b.recv(soon()).expect(name), frame(big, 2));
+                let [ours, theirs] = both;
+                (0..count).for_each(|_| b.send(theirs.clone()).expect(name));
+                (0..count).for_each(|_| assert!(b.recv(soon()).expect(name) == ours));
             });
-            a.send(frame(big, 2)).expect(name);
-            assert_eq!(a.recv(soon()).expect(name), frame(big, 1));
+            (0..count).for_each(|_| a.send(ours.clone()).expect(name));
+            (0..count).for_each(|_| assert!(a.recv(soon()).expect(name) == theirs));
             there.join().expect(name);
         });
     }
@@ -138,6 +145,60 @@ fn a_frame_beyond_the_limit_is_not_sent() {
     // Zero pages cost nothing until they are written.
     let long = Bytes::from(vec![0; MAX_FRAME + 1]);
     assert!(matches!(a.send(long), Err(LinkError::TooLong(length)) if length == MAX_FRAME + 1));
+}
+
+#[test]
+fn a_peer_that_takes_a_little_now_and_then_is_late() {
+    let (mut raw, b) = sockets();
+    let mut b = TcpLink::new(b).expect("a link").waiting(Duration::from_millis(100));
+    b.slowest = 1 << 22;
+    let start = Instant::now();
+    scope(|scope| {
+        scope.spawn(move || {
+            let mut some = vec![0; 20_000];
+            while start.elapsed() < Duration::from_secs(20) && raw.read(&mut some).unwrap_or(0) > 0
+            {
+                sleep(Duration::from_millis(20));
+            }
+        });
+        let mut slowest = Duration::ZERO;
+        let end = loop {
+            let start = Instant::now();
+            let end = b.send(frame(MAX_FRAME, 0));
+            slowest = slowest.max(start.elapsed());
+            if end.is_err() {
+                break end;
+            }
+        };
+        drop(b);
+        // 100 ms, and 250 for a frame at that rate.
+        assert!(matches!(end, Err(LinkError::Late(_))), "{end:?}");
+        assert!(slowest < Duration::from_secs(2), "{slowest:?}");
+    });
+}
+
+#[test]
+fn a_peer_that_sends_what_nobody_takes_has_to_wait() {
+    let (a, mut b) = tcp();
+    let mut a = a.waiting(Duration::from_millis(200));
+    a.slowest = u32::MAX;
+    // All that comes meanwhile is not asked for.
+    assert!(matches!(b.recv(at_once()), Err(LinkError::Late(_))));
+    let start = Instant::now();
+    let mut frames = 0;
+    scope(|scope| {
+        let taking = scope.spawn(move || {
+            let end = b.recv(soon());
+            sleep(Duration::from_secs(1));
+            drop(b);
+            end.map(|_| ())
+        });
+        while a.send(frame(MAX_FRAME, 0)).is_ok() {
+            frames += 1;
+            assert!(frames < 200 && start.elapsed() < Duration::from_secs(20));
+        }
+        taking.join().expect("no panic").expect("a frame");
+    });
 }
 
 #[test]

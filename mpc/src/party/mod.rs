@@ -8,9 +8,9 @@
 //! open      each sends its share, to both or to one                                 one round
 //! ```
 //!
-//! Who learns what: x̂, which is uniform whatever x is, as long as r is used once ([`OpenOnce`]) and
-//! nobody has both streams (the dealer has, and sees no x̂). C0's share of C is a stream of its own,
-//! C1's is C less that: either is uniform. So a simulator of a cloud's view draws what comes from
+//! Who learns what: x̂, which is uniform whatever x is, as long as r is used once ([`OpenOnce`])
+//! and nobody has both streams (the dealer has, and sees no x̂). C0's share of C is a stream of its
+//! own, C1's is C less that: either is uniform. So a simulator of a cloud's view draws what comes from
 //! the other and from the dealer at random, and what is opened on purpose fixes the last share.
 //!
 //! - [`act`]: everything that is not linear
@@ -21,7 +21,7 @@ mod dealt;
 
 use crate::bits::plan::{Plan, blocks};
 use crate::contract::{Contract, Role};
-use crate::correlations::Correlations;
+use crate::correlations::{Correlations, mark_used};
 use crate::engine::clear::{Opened, oriented, take_input};
 use crate::engine::{Act, Audience, Engine, Outcome, Product, Task};
 use crate::error::{Error, Op, Result, Who};
@@ -34,6 +34,7 @@ use act::{Offsets, Run};
 use bytes::Bytes;
 use dealt::Dealt;
 use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -42,6 +43,10 @@ pub struct Party {
     side: Side,
     who: Who,
     prg: Arc<Prg>,
+    /// Of its seed.
+    check: [u8; 16],
+    /// Where C0 keeps marks of attempts whose correlations C1 has in a file.
+    marks: Option<PathBuf>,
     /// What C1 is dealt; C0 has all from its seed.
     correlations: Option<Box<dyn Correlations>>,
     link: Metered<Box<dyn Link>>,
@@ -90,6 +95,8 @@ impl Party {
             side,
             who: Who::new(name, &attempt.job),
             prg: Arc::new(Prg::new(seed)),
+            check: seed.check(),
+            marks: None,
             correlations,
             link: Metered::new(link),
             limit: LIMIT,
@@ -103,6 +110,14 @@ impl Party {
     #[must_use]
     pub fn waiting(mut self, limit: Duration) -> Self {
         self.limit = limit;
+        self
+    }
+
+    /// C0's end of a run whose correlations C1 has in a file: marks the attempt used, durably, with
+    /// a file in this folder, and refuses one that is marked. C1's file marks itself.
+    #[must_use]
+    pub fn offline(mut self, marks: &Path) -> Self {
+        self.marks = Some(marks.to_owned());
         self
     }
 
@@ -125,14 +140,26 @@ impl Party {
         if self.first() { "C1" } else { "C0" }
     }
 
-    /// Compares version, job, attempt and program with the other cloud, and C1 with the dealer.
+    /// Compares version, job, attempt, program and seeds with the other cloud, and C1 with the
+    /// dealer.
     pub fn greet(&mut self, contract: &Contract) -> Result<()> {
+        contract.check_seed(&self.who, self.side, self.check)?;
         if let Some(correlations) = &mut self.correlations {
             correlations.greet(contract)?;
         }
+        let offline = match &self.correlations {
+            Some(correlations) => correlations.offline(),
+            None => self.marks.is_some(),
+        };
         let (mine, theirs) = (Role::Cloud(self.side), Role::Cloud(self.side.peer()));
         let limit = self.limit;
-        contract.greet(&mut self.link, &self.who, mine, theirs, limit)
+        contract.greet(&mut self.link, &self.who, mine, theirs, offline, limit)?;
+        // After the greeting, so that two ends that do not fit use nothing up; before anything is
+        // sent under a mask.
+        match &self.marks {
+            Some(place) => mark_used(place, &contract.attempt, self.side),
+            None => Ok(()),
+        }
     }
 
     fn send(&mut self, op: Op, frame: Bytes) -> Result<()> {
@@ -211,7 +238,7 @@ impl Party {
         })
     }
 
-    /// All rounds of some acts: in each, every tensor prepares, one exchange, every tensor finishes.
+    /// All rounds of some acts: in each, all tensors prepare, one exchange, all tensors finish.
     fn rounds(&mut self, op: Op, shape: u32, mut runs: Vec<Run<'_>>) -> Result<Vec<Outcome<Self>>> {
         let rounds = runs.iter().map(|run| run.plan.rounds()).max().unwrap_or(0);
         for round in 0..rounds {

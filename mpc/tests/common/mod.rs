@@ -4,10 +4,10 @@
 use bytes::Bytes;
 use dyad_mpc::engine::{Audience, Engine, Transpose};
 use dyad_mpc::link::{Link, LinkError, memory};
-use dyad_mpc::prg::{Attempt, Party as Side};
+use dyad_mpc::prg::{Attempt, Party as Side, Seed};
 use dyad_mpc::tensor::Meta;
 use dyad_mpc::together::{Ends, Input, Program, Setup};
-use dyad_mpc::{Result, Session, Shift};
+use dyad_mpc::{Contract, Result, Session, Shift};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -133,4 +133,10 @@ pub(crate) fn setup(shares: [Vec<Input>; 2]) -> Setup {
         dealing: ends(),
         limit: Duration::from_secs(20),
     }
+}
+
+/// Under the seeds that follow from the set-up's secret.
+pub(crate) fn contract_of(program: [u8; 32]) -> Contract {
+    let [zero, one] = [Side::Zero, Side::One].map(|side| Seed::derive(&[9; 32], &ATTEMPT, side));
+    Contract::new(ATTEMPT, program, [&zero, &one])
 }
