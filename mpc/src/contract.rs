@@ -1,10 +1,10 @@
 //! What the clouds and the dealer must agree on before the first step, and how they make sure.
 
 use crate::error::{Error, Op, Result, Who};
-use crate::link::Link;
+use crate::link::{Link, after};
 use crate::prg::{Attempt, Party as Side, Seed};
 use crate::wire::{self, Header, Kind, VERSION};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// What both clouds and the dealer must agree on before the first step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,6 +77,7 @@ impl Contract {
         }
         Err(Error::Different {
             who: who.clone(),
+            step: OP.step,
             peer: "the contract",
             what: "the seed here is not the one it names: have it sent anew",
             theirs: beginning(&named).into(),
@@ -100,9 +101,10 @@ impl Contract {
         let words = wire::all_words(&self.greeting(mine, offline));
         let header = Header::new(Kind::Hello, OP, 0, 0).piece(0, words.len());
         link.send(header.frame(&words)).map_err(failed)?;
-        let frame = link.recv(Instant::now() + limit).map_err(failed)?;
+        let frame = link.recv(after(limit)).map_err(failed)?;
         let different = |what, got: String, own: String| Error::Different {
             who: who.clone(),
+            step: OP.step,
             peer,
             what,
             theirs: got.into(),
@@ -112,13 +114,7 @@ impl Contract {
             let (theirs, ours) = (format!("version {}", got.version), format!("version {VERSION}"));
             return Err(different("install the same release on both", theirs, ours));
         }
-        let got = header.open(&frame).map_err(|got| Error::Frame {
-            who: who.clone(),
-            op: OP,
-            peer,
-            got: got.into(),
-            expected: header.to_string().into(),
-        })?;
+        let got = header.open(&frame).map_err(|got| Error::frame(who, OP, peer, got, header))?;
         let expected = self.greeting(theirs, offline);
         for (part, what) in PARTS {
             let (got, own) = (&got[part.clone()], &expected[part]);
@@ -128,6 +124,30 @@ impl Contract {
         }
         Ok(())
     }
+}
+
+/// Did both do the same so far?
+pub(crate) fn same_trace(
+    who: &Who,
+    op: Op,
+    peer: &'static str,
+    theirs: &[u64],
+    ours: &[u64],
+) -> Result<()> {
+    if theirs == ours {
+        return Ok(());
+    }
+    let hex = |words: &[u64]| {
+        format!("trace {:016x}", words.first().copied().unwrap_or(0).swap_bytes()).into()
+    };
+    Err(Error::Different {
+        who: who.clone(),
+        step: op.step,
+        peer,
+        what: "they did different operations: install the same release on both",
+        theirs: hex(theirs),
+        ours: hex(ours),
+    })
 }
 
 /// The first bytes, in hexadecimal digits.

@@ -2,7 +2,9 @@
 //! that was written before.
 //!
 //! Over a link the dealer runs ahead only as far as C1 asks: C1 grants it steps ([`AHEAD`] at
-//! first, then one for each step it begins).
+//! first, then one for each step it begins). Where the program has all agree, the dealer sends the
+//! hash of what it did among what it deals, and C1 its own the other way: C1 compares at once, the
+//! dealer when it next listens, so that it need not stop running ahead. A file holds the dealer's.
 
 mod file;
 mod stream;
@@ -13,10 +15,19 @@ pub use stream::{LinkSink, LinkSource};
 
 use crate::contract::Contract;
 use crate::error::{Op, Result};
+use crate::wire::{self, Header, Kind};
 use bytes::Bytes;
 
 /// Steps the dealer may be ahead of C1, if nobody says otherwise.
 pub const AHEAD: u64 = 4;
+
+/// Words of a trace.
+const TRACE: usize = 4;
+
+/// The header of the frame that tells a trace, and the trace in words.
+fn told(op: Op, trace: &[u8; 32]) -> (Header, Vec<u64>) {
+    (Header::new(Kind::Trace, op, 0, 0).piece(0, TRACE), wire::all_words(trace))
+}
 
 /// C1's source of what is dealt to it.
 pub trait Correlations: Send {
@@ -32,6 +43,8 @@ pub trait Correlations: Send {
     ///
     /// [`PIECE`]: crate::wire::PIECE
     fn take(&mut self, op: Op, shape: u32, words: usize) -> Result<Vec<Bytes>>;
+    /// Makes sure that the dealer did the same so far, and lets it make sure, too.
+    fn agree(&mut self, op: Op, trace: [u8; 32]) -> Result<()>;
 }
 
 /// Where the dealer puts what it deals to C1.
@@ -42,6 +55,8 @@ pub trait Sink: Send {
     fn step(&mut self, op: Op) -> Result<()>;
     /// Takes a frame of what is dealt for an operation.
     fn put(&mut self, op: Op, frame: Bytes) -> Result<()>;
+    /// Tells C1 what was done so far, to be compared there; does not wait for its answer.
+    fn agree(&mut self, op: Op, trace: [u8; 32]) -> Result<()>;
     /// Nothing more comes.
     fn finish(&mut self) -> Result<()>;
     /// Bytes taken so far, headers included.

@@ -111,6 +111,12 @@ impl Engine for Cost {
         Ok(())
     }
 
+    fn dealer_input(&mut self, op: Op, _: &str, meta: Meta) -> Result<()> {
+        let dealt = frame_bytes(meta.shape.len()) as u64;
+        self.add(op, Count { dealt, ..Count::default() });
+        Ok(())
+    }
+
     fn public(&mut self, _: Vec<u64>) {}
 
     fn mask(&mut self, op: Op, xs: &[(&(), Meta)]) -> Result<Vec<()>> {
@@ -191,7 +197,9 @@ impl Engine for Cost {
     }
 
     fn agree(&mut self, op: Op, trace: [u8; 32]) -> Result<()> {
-        self.add(op, Self::exchange(trace.len() / 8));
+        let words = trace.len() / 8;
+        let dealt = frame_bytes(words) as u64;
+        self.add(op, Count { dealt, ..Self::exchange(words) });
         Ok(())
     }
 }

@@ -45,6 +45,20 @@ impl fmt::Display for Who {
     }
 }
 
+impl Error {
+    /// The peer sent something else than it should.
+    pub(crate) fn frame(
+        who: &Who,
+        op: Op,
+        peer: &'static str,
+        got: String,
+        expected: impl fmt::Display,
+    ) -> Self {
+        let expected = expected.to_string().into();
+        Self::Frame { who: who.clone(), op, peer, got: got.into(), expected }
+    }
+}
+
 /// What can go wrong in a run.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -111,10 +125,12 @@ pub enum Error {
         expected: Box<str>,
     },
     /// The two ends run different programs, jobs or attempts.
-    #[error("{who}: {peer} runs {theirs}, this end {ours}: {what}")]
+    #[error("{who}, step {step}: {peer} runs {theirs}, this end {ours}: {what}")]
     Different {
         /// Who says so.
         who: Who,
+        /// At which step.
+        step: u64,
         /// The other end.
         peer: &'static str,
         /// What differs and what to do.

@@ -11,7 +11,7 @@
 //! - [`correlations`]: what the dealer deals, over a link or in a file
 //! - [`matrix`]: products of matrices; [`prg`]: streams of random words; [`link`]: lines between
 //!   parties; [`wire`]: their frames
-//! - [`together`]: all three parties in one process
+//! - [`files`]: files that are nobody else's; [`together`]: all three parties in one process
 
 mod bits;
 mod contract;
@@ -20,11 +20,13 @@ mod cost;
 mod dealer;
 pub mod engine;
 mod error;
+pub mod files;
 pub mod functions;
 pub mod link;
 pub mod matrix;
 mod party;
 pub mod prg;
+mod ring;
 mod session;
 pub mod tensor;
 pub mod together;

@@ -4,6 +4,7 @@
 //! ```text
 //! seed    = HKDF-SHA256(secret, info = domain, job, nonce_0, nonce_1, party)    32 bytes, one per
 //!                                                                       attempt and party
+//! of_job  = HKDF-SHA256(secret, info = domain, job, purpose)  32 bytes, for the dealer's inputs
 //! key     = HKDF-SHA256(seed, info = "key")                                     16 bytes
 //! check   = HKDF-SHA256(seed, info = "check")       16 bytes, public: says which seed it is of
 //! block i = AES_key( stream (1 byte), operation (3), step (8), i (4) )          big-endian
@@ -82,6 +83,14 @@ impl Seed {
         Self(seed)
     }
 
+    /// A seed for something else that the dealer draws for a job, the same in all its attempts.
+    #[must_use]
+    pub fn of_job(secret: &[u8; 32], job: &[u8; 32], purpose: &str) -> Self {
+        let mut seed = Zeroizing::new([0; 32]);
+        expand(secret, &[b"dyad-mpc job v1", job, purpose.as_bytes()], &mut seed[..]);
+        Self(seed)
+    }
+
     /// A seed as it was sent.
     #[must_use]
     pub fn from_bytes(bytes: [u8; 32]) -> Self {
@@ -127,6 +136,16 @@ impl Seed {
             return None;
         };
         (mark == [0xc6; 26]).then_some((*stream, u32::from_be_bytes(*period) as usize))
+    }
+
+    /// The first of two shares of so many words; the other is what they are, less this. A seed
+    /// serves one such split and nothing else.
+    #[must_use]
+    pub fn share(&self, words: usize) -> Vec<u64> {
+        let mut share = vec![0; words];
+        let label = Label { step: 0, operation: 0, stream: Stream::Share };
+        Prg::new(self).fill(label, 0, &mut share);
+        share
     }
 
     /// To send it.
@@ -200,8 +219,8 @@ pub struct Prg {
     repeats: Option<(u8, usize)>,
 }
 
-/// Words in a stream: half of what the cipher's 32-bit counter of 16-byte blocks reaches.
-const STREAM_WORDS: u64 = 1 << 32;
+/// Words in a stream, which sessions see to: half of what the cipher's 32-bit counter of 16-byte blocks reaches.
+pub(crate) const STREAM_WORDS: u64 = 1 << 32;
 
 impl Prg {
     /// Of this seed.

@@ -49,34 +49,64 @@ pub enum Lines {
     Far(Line),
 }
 
+/// Lines, how long whoever is at their ends waits, and the dealer's secret.
+#[derive(Clone, Copy, Debug)]
+pub struct Setting {
+    /// How the three are connected.
+    pub lines: Lines,
+    /// How long each waits for another.
+    pub limit: Duration,
+    /// The dealer's secret for the job; none: it is drawn.
+    pub secret: Option<[u8; 32]>,
+}
+
+impl From<Lines> for Setting {
+    fn from(lines: Lines) -> Self {
+        Self { lines, limit: crate::LIMIT, secret: None }
+    }
+}
+
 /// Two connected links.
 pub type Ends = (Box<dyn Link>, Box<dyn Link>);
 
 impl Lines {
+    /// The same, with another limit than [`LIMIT`](crate::LIMIT).
+    #[must_use]
+    pub fn waiting(self, limit: Duration) -> Setting {
+        Setting { limit, ..self.into() }
+    }
+
     /// Two connected ends.
     pub fn pair(self) -> std::result::Result<Ends, LinkError> {
-        match self {
-            Self::Memory => {
+        Setting::from(self).pair()
+    }
+}
+
+impl Setting {
+    /// Two connected ends.
+    pub fn pair(&self) -> std::result::Result<Ends, LinkError> {
+        match self.lines {
+            Lines::Memory => {
                 let (a, b) = memory::pair();
+                Ok((Box::new(a.waiting(self.limit)), Box::new(b.waiting(self.limit))))
+            }
+            Lines::Tcp => {
+                let (a, b) = self.tcp_pair()?;
                 Ok((Box::new(a), Box::new(b)))
             }
-            Self::Tcp => {
-                let (a, b) = tcp_pair()?;
-                Ok((Box::new(a), Box::new(b)))
-            }
-            Self::Far(line) => {
-                let (a, b) = tcp_pair()?;
+            Lines::Far(line) => {
+                let (a, b) = self.tcp_pair()?;
                 Ok((Box::new(Shaped::new(a, line)), Box::new(Shaped::new(b, line))))
             }
         }
     }
-}
 
-fn tcp_pair() -> std::result::Result<(TcpLink, TcpLink), LinkError> {
-    let listener = TcpListener::bind(("127.0.0.1", 0))?;
-    let one = TcpStream::connect(listener.local_addr()?)?;
-    let (other, _) = listener.accept()?;
-    Ok((TcpLink::new(one)?, TcpLink::new(other)?))
+    fn tcp_pair(&self) -> std::result::Result<(TcpLink, TcpLink), LinkError> {
+        let listener = TcpListener::bind(("127.0.0.1", 0))?;
+        let one = TcpStream::connect(listener.local_addr()?)?;
+        let (other, _) = listener.accept()?;
+        Ok((TcpLink::new(one)?.waiting(self.limit), TcpLink::new(other)?.waiting(self.limit)))
+    }
 }
 
 /// What a run on shares gave.
@@ -94,12 +124,17 @@ pub struct Finished {
     pub seconds: f64,
 }
 
+/// The engine in the clear, with its inputs.
+#[must_use]
+pub fn clear_engine(inputs: &[Input]) -> Clear {
+    inputs.iter().fold(Clear::new(), |engine, input| {
+        engine.with(&input.name, input.meta, input.words.clone())
+    })
+}
+
 /// The program in the clear.
 pub fn clear<P: Program>(program: &P, inputs: &[Input]) -> Result<Vec<Opened>> {
-    let engine = inputs.iter().fold(Clear::new(), |engine, input| {
-        engine.with(&input.name, input.meta, input.words.clone())
-    });
-    program.run(&mut Session::new(engine))
+    program.run(&mut Session::new(clear_engine(inputs)))
 }
 
 /// What the program costs, and its trace.
@@ -118,10 +153,7 @@ pub fn cost<P: Program>(program: &P) -> Result<(Cost, [u8; 32])> {
 pub fn split(words: &[u64]) -> [Vec<u64>; 2] {
     let mut seed = [0; 32];
     fill_random(&mut seed);
-    let prg = crate::prg::Prg::new(&Seed::from_bytes(seed));
-    let mut zero = vec![0; words.len()];
-    let label = crate::prg::Label { step: 0, operation: 0, stream: crate::prg::Stream::Share };
-    prg.fill(label, 0, &mut zero);
+    let zero = Seed::from_bytes(seed).share(words.len());
     let one = words.iter().zip(&zero).map(|(x, share)| x.wrapping_sub(*share)).collect();
     [zero, one]
 }
@@ -145,22 +177,18 @@ pub fn attempt(job: [u8; 32]) -> (Attempt, [u8; 32]) {
 }
 
 /// Runs both clouds and the dealer.
-pub fn shared<P: Program>(program: &P, inputs: &[Input], lines: Lines) -> Result<Finished> {
+pub fn shared<P: Program>(
+    program: &P,
+    inputs: &[Input],
+    setting: impl Into<Setting>,
+) -> Result<Finished> {
     let no_link = |source| Error::Link {
         who: crate::Who { name: "set-up", job: [0; 4] },
         op: crate::Op { step: 0, number: 0, name: "connect" },
         peer: "the other end",
         source,
     };
-    let (attempt, secret) = attempt([0x5a; 32]);
-    let setup = Setup {
-        attempt,
-        secret,
-        shares: shares(inputs),
-        clouds: lines.pair().map_err(no_link)?,
-        dealing: lines.pair().map_err(no_link)?,
-        limit: crate::LIMIT,
-    };
+    let setup = Setup::new(inputs, setting).map_err(no_link)?;
     let (_, trace) = cost(program)?;
     let start = Instant::now();
     let Outcomes { clouds: [zero, one], dealer } = run(program, trace, setup);
@@ -201,12 +229,49 @@ pub struct Setup {
     pub secret: [u8; 32],
     /// Each cloud's share of the inputs.
     pub shares: [Vec<Input>; 2],
+    /// The dealer's own inputs.
+    pub dealer_inputs: Vec<Input>,
     /// The line between the clouds: C0's end, C1's end.
     pub clouds: Ends,
     /// The line from the dealer to C1: the dealer's end, C1's end.
     pub dealing: Ends,
     /// How long each waits for another.
     pub limit: Duration,
+}
+
+/// The hash of a job that nobody signed.
+pub const JOB: [u8; 32] = [0x5a; 32];
+
+impl Setup {
+    /// A new attempt at a job that nobody signed, over new lines.
+    pub fn new(
+        inputs: &[Input],
+        setting: impl Into<Setting>,
+    ) -> std::result::Result<Self, LinkError> {
+        let setting: Setting = setting.into();
+        let (attempt, drawn) = attempt(JOB);
+        Ok(Self {
+            attempt,
+            secret: setting.secret.unwrap_or(drawn),
+            shares: shares(inputs),
+            dealer_inputs: vec![],
+            clouds: setting.pair()?,
+            dealing: setting.pair()?,
+            limit: setting.limit,
+        })
+    }
+
+    /// The clouds' seeds.
+    fn seeds(&self) -> [Seed; 2] {
+        [Side::Zero, Side::One].map(|side| Seed::derive(&self.secret, &self.attempt, side))
+    }
+
+    /// What the three agree on, for a program of this name.
+    #[must_use]
+    pub fn contract(&self, program: [u8; 32]) -> Contract {
+        let [zero, one] = &self.seeds();
+        Contract::new(self.attempt, program, [zero, one])
+    }
 }
 
 /// How a run ended for each.
@@ -220,58 +285,65 @@ pub struct Outcomes {
 /// Runs both clouds and the dealer, each on its own thread, over given lines. `trace` is what the
 /// clouds take for the program's name: [`cost`] knows it.
 pub fn run<P: Program>(program: &P, trace: [u8; 32], setup: Setup) -> Outcomes {
-    let Setup { attempt, secret, shares, clouds: (zero, one), dealing: (dealing, dealt), limit } =
-        setup;
-    let seeds = [Side::Zero, Side::One].map(|side| Seed::derive(&secret, &attempt, side));
-    let source = LinkSource::new(dealt, &attempt.job, AHEAD, limit);
+    let contract = setup.contract(trace);
+    let deal = |mut dealer: Dealer| {
+        dealer.greet(&contract)?;
+        let mut session = Session::new(dealer);
+        program.run(&mut session)?;
+        session.into_engine().finish()
+    };
+    let cloud = |_, mut party: Party| {
+        party.greet(&contract)?;
+        let mut session = Session::new(party);
+        let opened = program.run(&mut session)?;
+        Ok((opened, session.engine().traffic()))
+    };
+    let (clouds, dealer) = three(setup, deal, cloud);
+    Outcomes { clouds, dealer }
+}
+
+/// Has both clouds and the dealer do their work, each on its own thread.
+pub fn three<D: Send, C: Send>(
+    setup: Setup,
+    deal: impl FnOnce(Dealer) -> D + Send,
+    cloud: impl Fn(Side, Party) -> C + Sync,
+) -> ([C; 2], D) {
+    let [seed_0, seed_1] = &setup.seeds();
+    let Setup { attempt, shares, dealer_inputs, clouds, dealing, limit, .. } = setup;
+    let (dealing, dealt) = dealing;
+    let source = Box::new(LinkSource::new(dealt, &attempt.job, AHEAD, limit));
+    let sink = Box::new(LinkSink::new(dealing, &attempt.job, limit));
+    let mut dealer = Dealer::new([seed_0, seed_1], sink);
+    for Input { name, meta, words } in dealer_inputs {
+        dealer.give(&name, meta, words);
+    }
     let mut parties = [
-        Party::zero(&seeds[0], &attempt, zero).waiting(limit),
-        Party::one(&seeds[1], &attempt, one, Box::new(source)).waiting(limit),
+        Party::zero(seed_0, &attempt, clouds.0).waiting(limit),
+        Party::one(seed_1, &attempt, clouds.1, source).waiting(limit),
     ];
     for (party, inputs) in parties.iter_mut().zip(shares) {
         for Input { name, meta, words } in inputs {
             party.give(&name, meta, words);
         }
     }
-    let contract = Contract::new(attempt, trace, [&seeds[0], &seeds[1]]);
-    let sink = Box::new(LinkSink::new(dealing, &attempt.job, limit));
-    let dealer = Dealer::new([&seeds[0], &seeds[1]], sink);
     let [zero, one] = parties;
+    let cloud = &cloud;
     thread::scope(|scope| {
-        let dealer = scope.spawn(|| {
-            on_its_cores(|| {
-                let mut dealer = dealer;
-                dealer.greet(&contract)?;
-                let mut session = Session::new(dealer);
-                program.run(&mut session)?;
-                session.into_engine().finish()
-            })
-        });
-        let zero = scope.spawn(|| on_its_cores(|| cloud(program, zero, &contract)));
-        let one = scope.spawn(|| on_its_cores(|| cloud(program, one, &contract)));
-        Outcomes { clouds: [join(zero), join(one)], dealer: join(dealer) }
+        let dealer = scope.spawn(|| on_its_cores(|| deal(dealer)));
+        let zero = scope.spawn(|| on_its_cores(|| cloud(Side::Zero, zero)));
+        let one = scope.spawn(|| on_its_cores(|| cloud(Side::One, one)));
+        ([join(zero), join(one)], join(dealer))
     })
 }
 
 /// Does one's work on threads of one's own: half the cores each, so that the two clouds, which work
 /// at the same time, do not wait for each other's.
-pub fn on_its_cores<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+fn on_its_cores<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     let threads = (rayon::current_num_threads() / 2).max(1);
     match rayon::ThreadPoolBuilder::new().num_threads(threads).build() {
         Ok(pool) => pool.install(work),
         Err(_) => work(),
     }
-}
-
-fn cloud<P: Program>(
-    program: &P,
-    mut party: Party,
-    contract: &Contract,
-) -> Result<(Vec<Opened>, Traffic)> {
-    party.greet(contract)?;
-    let mut session = Session::new(party);
-    let opened = program.run(&mut session)?;
-    Ok((opened, session.engine().traffic()))
 }
 
 fn join<T>(thread: thread::ScopedJoinHandle<'_, T>) -> T {

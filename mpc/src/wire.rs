@@ -61,6 +61,8 @@ pub enum Kind {
     Credit = 3,
     /// Who one is, before anything else.
     Hello = 4,
+    /// The hash of all that was done so far, between the dealer and C1.
+    Trace = 5,
 }
 
 /// Names a frame.
@@ -161,6 +163,7 @@ impl fmt::Display for Header {
             2 => "correlations",
             3 => "a credit",
             4 => "a greeting",
+            5 => "a trace",
             _ => "a frame of unknown kind",
         };
         let Self { version, round, step, operation, shape, piece, words, .. } = self;

@@ -21,6 +21,8 @@ enum What {
     Multiply,
     Matmul,
     Open,
+    DealerInput,
+    Agree,
 }
 
 struct One {
@@ -57,6 +59,8 @@ impl Program for One {
                     e.matmul(&m, &m, Transpose::First)?;
                 }
             }
+            What::DealerInput => drop(e.dealer_input("y", self.meta())?),
+            What::Agree => e.agree()?,
             What::Open => return Ok(vec![e.open_one(&x)?]),
         }
         Ok(vec![])
@@ -151,7 +155,8 @@ fn expected(what: What, n: usize) -> Count {
         What::Gate(0) => act(&[], false, 1),
         What::Gate(bits) => act(&[s(bits)], false, 6),
         What::Mask | What::Prepare | What::Open => (vec![n], None),
-        What::Multiply => (vec![], Some(n)),
+        What::Multiply | What::DealerInput => (vec![], Some(n)),
+        What::Agree => (vec![4], Some(4)),
         What::Matmul => (vec![], Some(n * n)),
     };
     let mut count = Count::default();
@@ -175,7 +180,7 @@ fn counted(what: What, n: usize) -> Count {
 #[test]
 fn formulas_and_the_cost_engine_agree() {
     let mut all = vec![What::Sign, What::Zero, What::Mask, What::Prepare, What::Multiply];
-    all.extend([What::Matmul, What::Open, What::Gate(0)]);
+    all.extend([What::Matmul, What::Open, What::Gate(0), What::DealerInput, What::Agree]);
     for s in 1..=62 {
         all.extend([What::Truncate(s), What::Relu(s), What::Gate(s)]);
     }
@@ -224,7 +229,7 @@ fn table() -> String {
         .unwrap();
     };
     row("mask, prepare, open", What::Mask);
-    row("multiply", What::Multiply);
+    row("multiply, an input of the dealer's", What::Multiply);
     row("compare with zero", What::Sign);
     row("equal to zero", What::Zero);
     row("gate, s = 0", What::Gate(0));

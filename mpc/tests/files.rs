@@ -223,12 +223,21 @@ fn damaged_files_are_refused() {
     other = good.clone();
     other[19] = 0;
     assert!(refusal(&place.file, &with(&other)).contains("did not finish"));
-    // Broken off, and with a length that is nonsense, within what is dealt.
-    for (bytes, what) in [(good[..good.len() / 2].to_vec(), "ends within"), {
-        let mut long = good.clone();
-        long[148..152].copy_from_slice(&[0xff; 4]);
-        (long, "damaged")
-    }] {
+    // Broken off, with a length that is nonsense, and with one bit of what is dealt another.
+    let changed = |at: usize, to: u8| {
+        let mut bytes = good.clone();
+        bytes[at] ^= to;
+        (bytes, "damaged")
+    };
+    // The file's own name begins as frames do.
+    let frame = 4 + good[4..].windows(4).position(|four| four == b"dyad".as_slice()).unwrap();
+    for (bytes, what) in [
+        (good[..frame + 100].to_vec(), "ends within"),
+        (good[..good.len() - 3].to_vec(), "ends within"),
+        changed(frame - 1, 0xff),
+        changed(frame + 32, 1),
+        changed(good.len() - 1, 0x80),
+    ] {
         for cloud in ["C0", "C1"] {
             place.forget(cloud);
         }

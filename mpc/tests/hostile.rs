@@ -185,8 +185,8 @@ fn a_dealer_of_another_program_is_refused() {
     std::thread::scope(|scope| {
         let dealer = scope.spawn(move || sink.greet(&other).unwrap_err().to_string());
         let cloud = source.greet(&contract).unwrap_err().to_string();
-        assert!(cloud.contains("C1, job abababab: the dealer runs 0808"), "{cloud}");
-        assert!(dealer.join().unwrap().contains("dealer, job abababab: C1 runs 0707"));
+        assert!(cloud.contains("C1, job abababab, step 0: the dealer runs 0808"), "{cloud}");
+        assert!(dealer.join().unwrap().contains("dealer, job abababab, step 0: C1 runs 0707"));
     });
 }
 

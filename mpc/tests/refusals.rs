@@ -49,6 +49,9 @@ impl dyad_mpc::correlations::Sink for Nowhere {
     fn put(&mut self, _: Op, _: bytes::Bytes) -> Result<()> {
         Ok(())
     }
+    fn agree(&mut self, _: Op, _: [u8; 32]) -> Result<()> {
+        Ok(())
+    }
     fn finish(&mut self) -> Result<()> {
         Ok(())
     }
@@ -176,4 +179,30 @@ fn programs_that_wire_their_tensors_otherwise_have_other_names() {
     }
     assert_eq!(cost(&Wired(true)).unwrap().1, cost(&Wired(true)).unwrap().1);
     assert_ne!(cost(&Wired(true)).unwrap().1, cost(&Wired(false)).unwrap().1);
+}
+
+/// A stream of masks has 2^32 words; what takes more is refused by all alike, and stops nobody.
+#[test]
+fn an_operation_takes_no_more_than_a_stream_has() {
+    let mut e = Session::new(Cost::new());
+    let x = e.input("x", Meta::new(1 << 20, 1, 20, 30)).unwrap();
+    let wide = |e: &mut Session<Cost>, times| e.view(&x, &View::RepeatColumn(times)).unwrap();
+    let (most, more) = (wide(&mut e, 1 << 12), wide(&mut e, (1 << 12) + 1));
+    e.mask(&[&most]).unwrap();
+    e.prepare(most.clone()).unwrap();
+    e.dealer_input("most", Meta::new(1 << 20, 1 << 12, 20, 30)).unwrap();
+    refused(e.dealer_input("more", Meta::new((1 << 20) + 1, 1 << 12, 20, 30)), "2^32 words");
+    refused(e.mask(&[&more]), "2^32 words");
+    refused(e.mask(&[&most, &x]), "2^32 words");
+    refused(e.prepare(more), "2^32 words");
+    // What is dealt of an act is more than what is masked: 12.44 words an entry of a ReLU.
+    let (some, many) = (wide(&mut e, 329), wide(&mut e, 330));
+    e.relu(&[(&some, Shift::nearest(13))]).unwrap();
+    refused(e.relu(&[(&many, Shift::nearest(13))]), "2^32 words");
+    let half = wide(&mut e, 165);
+    refused(e.relu(&[(&half, Shift::nearest(13)), (&half, Shift::nearest(13))]), "2^32 words");
+    let column = e.mask_one(&x).unwrap();
+    let row = e.public(Meta::new(1, (1 << 12) + 1, 0, 1), &vec![0; (1 << 12) + 1]).unwrap();
+    let row = e.mask_one(&row).unwrap();
+    refused(e.matmul(&column, &row, Transpose::None), "2^32 words");
 }

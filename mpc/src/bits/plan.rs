@@ -7,6 +7,8 @@ use std::ops::Range;
 
 /// Widest digit: 16 entries in a one-hot table.
 pub(crate) const DIGIT: u8 = 4;
+/// Fewer words than this are dealt for a block, whatever the act.
+pub(crate) const MOST_DEALT: usize = 1 << 10;
 /// Most digits or groups that are folded at once.
 const GROUP: usize = 4;
 
@@ -180,4 +182,19 @@ impl Plan {
 /// Blocks of 64 entries; the last may be partly empty.
 pub(crate) const fn blocks(entries: usize) -> usize {
     entries.div_ceil(64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_block_is_dealt_less_than_is_said() {
+        let cut = (1..=62).flat_map(|s| [Act::Truncate(s), Act::Relu(s), Act::Gate(s)]);
+        for act in cut.chain([Act::Sign, Act::Zero, Act::Gate(0)]) {
+            let plan = Plan::new(act);
+            // What is dealt is also the most that any stream of an act is asked for.
+            assert!(plan.dealt() < MOST_DEALT && plan.dealt() >= plan.bit_masks().max(64));
+        }
+    }
 }

@@ -3,8 +3,12 @@
 //! ```text
 //! "dyad correlations" (17)  version (1)  used (1)  complete (1)
 //! job (32)  nonces (32)  program (32)  check values of the seeds (32)
-//! then frames, each with its length before it (4, little-endian)
+//! then frames, each with its length before it (4, little-endian) and the first bytes of its
+//! SHA-256 behind (8)
 //! ```
+//!
+//! No line stands between dealer and C1 here that would see a bit change on its way or on a disk,
+//! and one that did would make all results wrong: so frames have a check.
 //!
 //! What a file holds masks one run and no other, so it is used once, and what says so is written
 //! durably before its first byte is read: a mark in the file, and at each cloud an empty file named
@@ -13,13 +17,15 @@
 //! the first, and elsewhere C0 refuses the attempt. What no mark forbids: that both clouds lose or
 //! roll back theirs, and a copy used by a C1 whose C0 was told to keep marks in another place.
 
-use super::{Correlations, Sink};
-use crate::contract::{Contract, beginning};
-use crate::error::{Error, Op, Result};
+use super::{Correlations, Sink, told};
+use crate::contract::{Contract, beginning, same_trace};
+use crate::error::{Error, Op, Result, Who};
+use crate::files::{create_private, folder, sync_folder};
 use crate::link::MAX_FRAME;
 use crate::prg::{Attempt, Party as Side};
-use crate::wire::{Header, Kind, VERSION, piece_words, pieces};
+use crate::wire::{self, Header, Kind, VERSION, piece_words, pieces};
 use bytes::Bytes;
+use sha2::{Digest, Sha256};
 use std::fs::{File, OpenOptions};
 use std::io::{BufReader, BufWriter, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -44,6 +50,12 @@ fn head(Contract { attempt, program, seeds: [seed_0, seed_1] }: &Contract) -> Ve
     [&NAME[..], &flags, &attempt.job, nonce_0, nonce_1, program, seed_0, seed_1].concat()
 }
 
+/// What stands behind a frame.
+fn check(frame: &[u8]) -> [u8; 8] {
+    let digest = Sha256::digest(frame);
+    std::array::from_fn(|i| digest[i])
+}
+
 fn wrong(path: &Path, what: impl Into<String>) -> Error {
     Error::Correlations { path: path.display().to_string(), what: what.into() }
 }
@@ -53,14 +65,10 @@ pub(crate) fn mark_used(place: &Path, attempt: &Attempt, side: Side) -> Result<(
     // The nonces name the attempt; beginnings of both are enough to tell any two apart.
     let [nonce_0, nonce_1] = attempt.nonces.map(|nonce| beginning(&nonce));
     let path = place.join(format!("attempt-{nonce_0}{nonce_1}.used-by-{side}"));
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let made = options.open(&path).and_then(|mark| {
+    let made = create_private(&path).and_then(|mark| {
         mark.sync_all()?;
         // Its name, too, must survive.
-        if cfg!(unix) { File::open(place)?.sync_all() } else { Ok(()) }
+        sync_folder(place)
     });
     made.map_err(|error| match error.kind() {
         ErrorKind::AlreadyExists => {
@@ -75,11 +83,7 @@ pub(crate) fn mark_used(place: &Path, attempt: &Attempt, side: Side) -> Result<(
 impl FileSink {
     /// A new file, readable by its owner alone; refuses to write over another.
     pub fn create(path: &Path, contract: &Contract) -> Result<Self> {
-        let mut options = OpenOptions::new();
-        options.write(true).create_new(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let file = options.open(path).map_err(|error| wrong(path, error.to_string()))?;
+        let file = create_private(path).map_err(|error| wrong(path, error.to_string()))?;
         let mut file = BufWriter::with_capacity(1 << 20, file);
         file.write_all(&head(contract)).map_err(|error| wrong(path, error.to_string()))?;
         Ok(Self { path: path.to_owned(), file, bytes: 0 })
@@ -101,7 +105,13 @@ impl Sink for FileSink {
         self.file
             .write_all(&(frame.len() as u32).to_le_bytes())
             .and_then(|()| self.file.write_all(&frame))
+            .and_then(|()| self.file.write_all(&check(&frame)))
             .map_err(|error| wrong(&self.path, error.to_string()))
+    }
+
+    fn agree(&mut self, op: Op, trace: [u8; 32]) -> Result<()> {
+        let (header, words) = told(op, &trace);
+        self.put(op, header.frame(&words))
     }
 
     /// Marks the file complete, durably.
@@ -125,10 +135,40 @@ impl Sink for FileSink {
 
 /// Reads a file, once.
 #[derive(Debug)]
-pub struct FileSource {
+pub struct FileSource<R = BufReader<File>> {
     path: PathBuf,
-    file: BufReader<File>,
+    file: R,
     contract: Contract,
+}
+
+/// Is this the head of a file of this contract that nobody has read?
+fn check_head(path: &Path, found: &[u8; HEAD], contract: &Contract) -> Result<()> {
+    let expected = head(contract);
+    let (used, complete) = (found[USED_AT as usize], found[COMPLETE_AT as usize]);
+    if found[..NAME.len()] != expected[..NAME.len()] {
+        return Err(wrong(path, "it is no such file"));
+    }
+    if found[NAME.len()] != expected[NAME.len()] {
+        let theirs = found[NAME.len()];
+        return Err(wrong(path, format!("it has version {theirs}, this is version {VERSION}")));
+    }
+    if found[PROGRAM_AT..SEEDS_AT] != expected[PROGRAM_AT..SEEDS_AT] {
+        return Err(wrong(path, "it was dealt for another program: deal it with this release"));
+    }
+    if found[NAME.len() + 3..PROGRAM_AT] != expected[NAME.len() + 3..PROGRAM_AT] {
+        return Err(wrong(path, "it was dealt for another job or another attempt"));
+    }
+    if found[SEEDS_AT..] != expected[SEEDS_AT..] {
+        return Err(wrong(path, "it was dealt with other seeds: have seeds and file sent anew"));
+    }
+    if used != 0 {
+        let what = "it has been read already, and masks are used once: start a new attempt";
+        return Err(wrong(path, what));
+    }
+    if complete != 1 {
+        return Err(wrong(path, "the dealer did not finish it: have it dealt anew"));
+    }
+    Ok(())
 }
 
 impl FileSource {
@@ -140,36 +180,8 @@ impl FileSource {
         file.try_lock().map_err(|_| wrong(path, "it is being read by somebody else"))?;
         let mut found = [0; HEAD];
         file.read_exact(&mut found).map_err(|_| wrong(path, "it is too short to be one"))?;
-        let expected = head(contract);
-        let (used, complete) = (found[USED_AT as usize], found[COMPLETE_AT as usize]);
-        if found[..NAME.len()] != expected[..NAME.len()] {
-            return Err(wrong(path, "it is no such file"));
-        }
-        if found[NAME.len()] != expected[NAME.len()] {
-            let theirs = found[NAME.len()];
-            return Err(wrong(path, format!("it has version {theirs}, this is version {VERSION}")));
-        }
-        if found[PROGRAM_AT..SEEDS_AT] != expected[PROGRAM_AT..SEEDS_AT] {
-            return Err(wrong(path, "it was dealt for another program: deal it with this release"));
-        }
-        if found[NAME.len() + 3..PROGRAM_AT] != expected[NAME.len() + 3..PROGRAM_AT] {
-            return Err(wrong(path, "it was dealt for another job or another attempt"));
-        }
-        if found[SEEDS_AT..] != expected[SEEDS_AT..] {
-            return Err(wrong(
-                path,
-                "it was dealt with other seeds: have seeds and file sent anew",
-            ));
-        }
-        if used != 0 {
-            let what = "it has been read already, and masks are used once: start a new attempt";
-            return Err(wrong(path, what));
-        }
-        if complete != 1 {
-            return Err(wrong(path, "the dealer did not finish it: have it dealt anew"));
-        }
-        let place = path.parent().filter(|place| !place.as_os_str().is_empty());
-        mark_used(place.unwrap_or(Path::new(".")), &contract.attempt, Side::One)?;
+        check_head(path, &found, contract)?;
+        mark_used(folder(path), &contract.attempt, Side::One)?;
         file.seek(SeekFrom::Start(USED_AT)).map_err(failed)?;
         file.write_all(&[1]).map_err(failed)?;
         file.sync_all().map_err(failed)?;
@@ -179,7 +191,49 @@ impl FileSource {
     }
 }
 
-impl Correlations for FileSource {
+/// Without marks, so it can be read again and again: for tests of the decoding alone.
+#[cfg(any(test, feature = "testkit"))]
+impl FileSource<std::io::Cursor<Vec<u8>>> {
+    /// A file's bytes.
+    pub fn unmarked(bytes: Vec<u8>, contract: &Contract) -> Result<Self> {
+        let path = PathBuf::from("(bytes)");
+        let found = bytes.first_chunk().ok_or_else(|| wrong(&path, "it is too short to be one"))?;
+        check_head(&path, found, contract)?;
+        let mut file = std::io::Cursor::new(bytes);
+        file.set_position(HEAD as u64);
+        Ok(Self { path, file, contract: *contract })
+    }
+}
+
+impl<R: Read> FileSource<R> {
+    /// The next frame, which is this one.
+    fn frame(&mut self, op: Op, expected: Header) -> Result<Bytes> {
+        let mut length = [0; 4];
+        self.file
+            .read_exact(&mut length)
+            .map_err(|_| wrong(&self.path, format!("it ends before {op}")))?;
+        let length = u32::from_le_bytes(length) as usize;
+        if length > MAX_FRAME {
+            return Err(wrong(&self.path, "it is damaged"));
+        }
+        let mut frame = Vec::new();
+        let read = (&mut self.file).take(length as u64).read_to_end(&mut frame);
+        if !read.is_ok_and(|read| read == length) {
+            return Err(wrong(&self.path, format!("it ends within {op}")));
+        }
+        let mut behind = [0; 8];
+        self.file
+            .read_exact(&mut behind)
+            .map_err(|_| wrong(&self.path, format!("it ends within {op}")))?;
+        if behind != check(&frame) {
+            return Err(wrong(&self.path, format!("it is damaged at {op}: have it dealt anew")));
+        }
+        let opened = expected.open(&frame.into());
+        opened.map_err(|got| wrong(&self.path, format!("it has {got} where {op} needs {expected}")))
+    }
+}
+
+impl<R: Read + Send> Correlations for FileSource<R> {
     /// The file's head was compared with what it was opened for; this is what the run is.
     fn greet(&mut self, contract: &Contract) -> Result<()> {
         if *contract == self.contract {
@@ -197,28 +251,14 @@ impl Correlations for FileSource {
     }
 
     fn take(&mut self, op: Op, shape: u32, words: usize) -> Result<Vec<Bytes>> {
-        let mut all = Vec::with_capacity(pieces(words));
-        for piece in 0..pieces(words) {
-            let mut length = [0; 4];
-            self.file
-                .read_exact(&mut length)
-                .map_err(|_| wrong(&self.path, format!("it ends before {op}")))?;
-            let length = u32::from_le_bytes(length) as usize;
-            if length > MAX_FRAME {
-                return Err(wrong(&self.path, "it is damaged"));
-            }
-            let mut frame = Vec::new();
-            let read = (&mut self.file).take(length as u64).read_to_end(&mut frame);
-            if !read.is_ok_and(|read| read == length) {
-                return Err(wrong(&self.path, format!("it ends within {op}")));
-            }
-            let len = piece_words(words, piece);
-            let expected = Header::new(Kind::Dealt, op, shape, 0).piece(piece, len);
-            let payload = expected.open(&frame.into()).map_err(|got| {
-                wrong(&self.path, format!("it has {got} where {op} needs {expected}"))
-            })?;
-            all.push(payload);
-        }
-        Ok(all)
+        let header = Header::new(Kind::Dealt, op, shape, 0);
+        let one = |piece| self.frame(op, header.piece(piece, piece_words(words, piece)));
+        (0..pieces(words)).map(one).collect()
+    }
+
+    fn agree(&mut self, op: Op, trace: [u8; 32]) -> Result<()> {
+        let (header, mine) = told(op, &trace);
+        let theirs = wire::all_words(&self.frame(op, header)?);
+        same_trace(&Who::new("C1", &self.contract.attempt.job), op, "the dealer", &theirs, &mine)
     }
 }

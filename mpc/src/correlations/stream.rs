@@ -1,9 +1,9 @@
 //! Correlations over a link between the dealer and C1.
 
-use super::{Correlations, Sink};
-use crate::contract::{Contract, Role};
+use super::{Correlations, Sink, told};
+use crate::contract::{Contract, Role, same_trace};
 use crate::error::{Error, Op, Result, Who};
-use crate::link::{Link, LinkError};
+use crate::link::{Link, LinkError, after};
 use crate::prg::Party;
 use crate::wire::{self, Header, Kind, piece_words, pieces};
 use bytes::Bytes;
@@ -30,6 +30,14 @@ impl LinkSource {
     fn failed(&self, op: Op, source: LinkError) -> Error {
         Error::Link { who: self.who.clone(), op, peer: "the dealer", source }
     }
+
+    /// The next frame, which is this one.
+    fn frame(&mut self, op: Op, expected: Header) -> Result<Bytes> {
+        let frame = self.link.recv(after(self.limit));
+        let frame = frame.map_err(|source| self.failed(op, source))?;
+        let opened = expected.open(&frame);
+        opened.map_err(|got| Error::frame(&self.who, op, "the dealer", got, expected))
+    }
 }
 
 impl Correlations for LinkSource {
@@ -53,20 +61,16 @@ impl Correlations for LinkSource {
 
     fn take(&mut self, op: Op, shape: u32, words: usize) -> Result<Vec<Bytes>> {
         let header = Header::new(Kind::Dealt, op, shape, 0);
-        let mut one = |piece| {
-            let by = Instant::now() + self.limit;
-            let frame = self.link.recv(by);
-            let frame = frame.map_err(|source| self.failed(op, source))?;
-            let expected = header.piece(piece, piece_words(words, piece));
-            expected.open(&frame).map_err(|got| Error::Frame {
-                who: self.who.clone(),
-                op,
-                peer: "the dealer",
-                got: got.into(),
-                expected: expected.to_string().into(),
-            })
-        };
-        (0..pieces(words)).map(&mut one).collect()
+        let one = |piece| self.frame(op, header.piece(piece, piece_words(words, piece)));
+        (0..pieces(words)).map(one).collect()
+    }
+
+    fn agree(&mut self, op: Op, trace: [u8; 32]) -> Result<()> {
+        let (header, mine) = told(op, &trace);
+        // As with a credit; and first, so that the dealer hears of it whatever comes of it here.
+        drop(self.link.send(header.frame(&mine)));
+        let theirs = wire::all_words(&self.frame(op, header)?);
+        same_trace(&self.who, op, "the dealer", &theirs, &mine)
     }
 }
 
@@ -79,6 +83,8 @@ pub struct LinkSink {
     granted: Option<u64>,
     /// Steps dealt that C1, as far as it has said, has not begun.
     owed: VecDeque<u64>,
+    /// What C1 was told, and has not yet told of itself.
+    told: VecDeque<(Op, [u8; 32])>,
     bytes: u64,
 }
 
@@ -92,6 +98,7 @@ impl LinkSink {
             limit,
             granted: None,
             owed: VecDeque::new(),
+            told: VecDeque::new(),
             bytes: 0,
         }
     }
@@ -100,21 +107,38 @@ impl LinkSink {
         Error::Link { who: self.who.clone(), op, peer: "C1", source }
     }
 
+    /// Takes what C1 says: a credit, or its trace.
+    fn listen(&mut self, op: Op, by: Instant) -> Result<()> {
+        let frame = self.link.recv(by).map_err(|source| self.failed(op, source))?;
+        match Header::read(&frame) {
+            Some(header) if header.kind == Kind::Trace as u8 => self.compare(op, &frame),
+            _ => self.credit(op, &frame),
+        }
+    }
+
+    /// Takes C1's trace: it did what was dealt for, up to where it was told the dealer's.
+    fn compare(&mut self, op: Op, frame: &Bytes) -> Result<()> {
+        let refused = |op, got, expected: &dyn std::fmt::Display| {
+            Error::frame(&self.who, op, "C1", got, expected)
+        };
+        let Some((at, trace)) = self.told.pop_front() else {
+            let got = "a trace where none is due".to_owned();
+            return Err(refused(op, got, &"a credit for further steps"));
+        };
+        let (header, mine) = told(at, &trace);
+        let theirs = header.open(frame).map_err(|got| refused(at, got, &header))?;
+        same_trace(&self.who, at, "C1", &wire::all_words(&theirs), &mine)
+    }
+
     /// Takes a credit. Each must grant more than the one before, so that C1 cannot keep the dealer
     /// busy with frames that say nothing.
-    fn credit(&mut self, op: Op, by: Instant) -> Result<()> {
-        let frame = self.link.recv(by).map_err(|source| self.failed(op, source))?;
-        let refused = |got: String| Error::Frame {
-            who: self.who.clone(),
-            op,
-            peer: "C1",
-            got: got.into(),
-            expected: "a credit for further steps".into(),
-        };
-        let header = Header::read(&frame).ok_or_else(|| refused("no frame".into()))?;
+    fn credit(&mut self, op: Op, frame: &Bytes) -> Result<()> {
+        let refused =
+            |got: String| Error::frame(&self.who, op, "C1", got, "a credit for further steps");
+        let header = Header::read(frame).ok_or_else(|| refused("no frame".into()))?;
         let expected = Header::new(Kind::Credit, Op { step: header.step, ..op }, 0, 0).piece(0, 1);
         let expected = Header { operation: 0, ..expected };
-        let payload = expected.open(&frame).map_err(refused)?;
+        let payload = expected.open(frame).map_err(refused)?;
         let mut upto = [0];
         wire::words(&payload, 0, &mut upto);
         if self.granted.is_some_and(|granted| upto[0] <= granted) {
@@ -136,9 +160,9 @@ impl Sink for LinkSink {
 
     fn step(&mut self, op: Op) -> Result<()> {
         // One deadline: whatever C1 sends meanwhile does not move it.
-        let by = Instant::now() + self.limit;
+        let by = after(self.limit);
         while self.granted.is_none_or(|upto| op.step > upto) {
-            self.credit(op, by)?;
+            self.listen(op, by)?;
         }
         self.owed.push_back(op.step);
         Ok(())
@@ -149,15 +173,21 @@ impl Sink for LinkSink {
         self.link.send(frame).map_err(|source| self.failed(op, source))
     }
 
+    fn agree(&mut self, op: Op, trace: [u8; 32]) -> Result<()> {
+        let (header, words) = told(op, &trace);
+        self.told.push_back((op, trace));
+        self.put(op, header.frame(&words))
+    }
+
     /// Waits until C1 hangs up, so that nothing it has not read yet is lost: as long as it may take
     /// for the steps it has not begun and the rest of the one it is at, and no longer.
     fn finish(&mut self) -> Result<()> {
         let steps = u32::try_from(self.owed.len()).unwrap_or(u32::MAX).saturating_add(1);
-        let by = Instant::now() + self.limit.saturating_mul(steps);
+        let by = after(self.limit.saturating_mul(steps));
         let step = self.owed.back().copied().unwrap_or(0);
         let op = Op { step, number: 0, name: "finish" };
         loop {
-            match self.credit(op, by) {
+            match self.listen(op, by) {
                 Ok(()) => {}
                 Err(Error::Link { source: LinkError::Closed, .. }) => return Ok(()),
                 Err(error) => return Err(error),

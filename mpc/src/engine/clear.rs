@@ -70,6 +70,10 @@ impl Engine for Clear {
         Ok(x)
     }
 
+    fn dealer_input(&mut self, op: Op, name: &str, meta: Meta) -> Result<Vec<u64>> {
+        self.input(op, name, meta)
+    }
+
     fn public(&mut self, values: Vec<u64>) -> Vec<u64> {
         values
     }

@@ -129,6 +129,8 @@ pub trait Engine {
     fn step(&mut self, step: u64) -> Result<()>;
     /// An input named in the job.
     fn input(&mut self, op: Op, name: &str, meta: Meta) -> Result<Self::Shared>;
+    /// An input that the dealer alone knows, dealt as shares.
+    fn dealer_input(&mut self, op: Op, name: &str, meta: Meta) -> Result<Self::Shared>;
     /// Public numbers.
     fn public(&mut self, values: Vec<u64>) -> Self::Shared;
     /// Numbers nobody knows, the sum of two draws of each party: uniform in the ring.
@@ -167,6 +169,6 @@ pub trait Engine {
     fn check_wide(&mut self, _: Op, _: &Wide<'_, Self::Shared>) -> Result<()> {
         Ok(())
     }
-    /// The hash of all that was done so far is this: parties compare.
+    /// The hash of all that was done so far is this: clouds compare, and C1 and the dealer.
     fn agree(&mut self, op: Op, trace: [u8; 32]) -> Result<()>;
 }

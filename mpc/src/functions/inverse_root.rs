@@ -9,9 +9,9 @@
 //! Rounds: normalise (5), compare 22 thresholds and truncate z (4), 2, truncate (4): 15.
 
 use super::fit::power;
-use super::normalise::{Range, normalise, normalise_rounds, refine, refine_rounds};
+use super::normalise::{Range, normalise, normalised_rounds, refine};
 use super::piecewise::{End, Piecewise};
-use super::{round_to, truncation_rounds};
+use super::round_to;
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::session::{Session, Shared};
@@ -81,8 +81,5 @@ pub fn inverse_root<E: Engine>(
 /// Rounds of [`inverse_root`].
 #[must_use]
 pub fn inverse_root_rounds(x: Meta, range: Range, scale: u8) -> u64 {
-    normalise_rounds(x.scale, range, STEP)
-        + refine_rounds(x.scale, range, STEP)
-        + 2
-        + truncation_rounds(out(range).saturating_sub(scale))
+    normalised_rounds(x.scale, range, STEP, out(range).saturating_sub(scale))
 }

@@ -9,10 +9,10 @@
 //! Rounds: normalise (5), compare 7 thresholds and truncate z (4), 2, truncate (4): 15.
 
 use super::fit::ln;
-use super::normalise::{Range, normalise, normalise_rounds, refine, refine_rounds};
+use super::normalise::{Range, normalise, normalised_rounds, refine};
 use super::piecewise::{End, Piecewise};
+use super::round_to;
 use super::steps::{bits, choose};
-use super::{round_to, truncation_rounds};
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::session::{Session, Shared};
@@ -26,9 +26,9 @@ const FINE: u8 = 17;
 /// Octaves z can be in.
 const STEP: u8 = 1;
 
-/// |ln x| < 2^most
+/// |ln x| < 2^most: ln 2 is below 0.7, and a bit more here is one less for the cubic's coefficients.
 fn most(range: Range) -> u8 {
-    bits(i64::from(range.lo.unsigned_abs().max(range.hi.unsigned_abs())))
+    bits(i64::from(range.lo.unsigned_abs().max(range.hi.unsigned_abs())) * 7 / 10)
 }
 
 /// The scale before it is truncated: ln x is then below 2^61.
@@ -64,8 +64,5 @@ pub fn logarithm<E: Engine>(
 /// Rounds of [`logarithm`].
 #[must_use]
 pub fn logarithm_rounds(x: Meta, range: Range, scale: u8) -> u64 {
-    normalise_rounds(x.scale, range, STEP)
-        + refine_rounds(x.scale, range, STEP)
-        + 2
-        + truncation_rounds(out(range).saturating_sub(scale))
+    normalised_rounds(x.scale, range, STEP, out(range).saturating_sub(scale))
 }

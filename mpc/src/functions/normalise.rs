@@ -135,6 +135,14 @@ pub(super) fn refine<E: Engine>(
 }
 
 /// Rounds of [`refine`].
-pub(super) const fn refine_rounds(scale: u8, range: Range, step: u8) -> u64 {
+const fn refine_rounds(scale: u8, range: Range, step: u8) -> u64 {
     truncation_rounds(range.scale(scale, step) + step)
+}
+
+/// Rounds of a polynomial (2) between [`normalise`] and [`refine`], and a truncation by `cut` bits.
+pub(super) const fn normalised_rounds(scale: u8, range: Range, step: u8, cut: u8) -> u64 {
+    normalise_rounds(scale, range, step)
+        + refine_rounds(scale, range, step)
+        + 2
+        + truncation_rounds(cut)
 }

@@ -15,13 +15,19 @@ pub mod memory;
 pub mod shaped;
 pub mod tcp;
 
-use crate::wire::{HEADER, PIECE};
+use crate::wire::{HEADER, PIECE, WINDOW};
 use bytes::Bytes;
 use std::time::{Duration, Instant};
 
 /// The longest frame a link carries: a piece with its header, and a stamp if the link is shaped.
 /// Longer tensors go in pieces, so a longer frame is nobody's but a stranger's.
 pub const MAX_FRAME: usize = HEADER + 8 * PIECE + 8;
+
+/// Frames that wait to be taken; then the peer has to wait.
+const WAITING_FRAMES: usize = 64;
+
+/// Bytes in them: two windows, of the operation at hand and of the next.
+const WAITING_BYTES: usize = 2 * WINDOW * MAX_FRAME;
 
 /// What can happen to a link.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +45,13 @@ pub enum LinkError {
     /// The operating system says so.
     #[error("the link failed: {0}")]
     Io(#[from] std::io::Error),
+}
+
+/// When a wait from now on is over; one that is longer than the clock reaches lasts for ages.
+pub(crate) fn after(limit: Duration) -> Instant {
+    const AGES: Duration = Duration::from_hours(24 * 365 * 100);
+    let now = Instant::now();
+    now.checked_add(limit).unwrap_or_else(|| now + AGES)
 }
 
 /// A duplex of frames. Frames arrive whole, once and in order, or an error says that they do not.

@@ -5,21 +5,14 @@
 //! two parties that both send large frames at once do not wait for each other for ever; and no
 //! thread stands between the socket and the party.
 
-use super::{Link, LinkError, MAX_FRAME, check_length};
+use super::{Link, LinkError, MAX_FRAME, WAITING_BYTES, WAITING_FRAMES, after, check_length};
 use crate::LIMIT;
-use crate::wire::WINDOW;
 use bytes::Bytes;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::collections::VecDeque;
 use std::io::{ErrorKind, IoSlice, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::time::{Duration, Instant};
-
-/// Frames that wait here to be taken; then the peer has to wait.
-const WAITING_FRAMES: usize = 64;
-
-/// Bytes in them: two windows, of the operation at hand and of the next.
-const WAITING_BYTES: usize = 2 * WINDOW * MAX_FRAME;
 
 /// Bytes a second that a peer must take at least: 1 Mbit/s.
 const SLOWEST: u32 = 1 << 17;
@@ -139,6 +132,18 @@ impl Partial {
     }
 }
 
+/// The frames in what a socket would give, and why there are no more: for tests of the decoding.
+#[cfg(any(test, feature = "testkit"))]
+pub fn frames(mut source: impl Read) -> (Vec<Bytes>, LinkError) {
+    let (mut frames, mut partial) = (Vec::new(), Partial::default());
+    loop {
+        match partial.read(&mut source) {
+            Ok(frame) => frames.extend(frame),
+            Err(error) => return (frames, error),
+        }
+    }
+}
+
 impl Link for TcpLink {
     fn send(&mut self, frame: Bytes) -> Result<(), LinkError> {
         check_length(frame.len())?;
@@ -146,7 +151,7 @@ impl Link for TcpLink {
         let all = length.len() + frame.len();
         // One deadline for all of the frame: a peer that takes a byte now and then moves nothing.
         let allowed = self.allowed(all);
-        let (mut sent, by) = (0, Instant::now() + allowed);
+        let (mut sent, by) = (0, after(allowed));
         while sent < all {
             let parts =
                 [&length[sent.min(length.len())..], &frame[sent.saturating_sub(length.len())..]];

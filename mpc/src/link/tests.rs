@@ -67,6 +67,33 @@ fn frames_arrive_whole_once_and_in_order() {
     }
 }
 
+/// A sender that runs away waits for the one who takes, and then is late: by number and by bytes.
+#[test]
+fn what_waits_in_memory_is_bounded() {
+    for (length, held) in [(8, WAITING_FRAMES), (MAX_FRAME, 2 * WINDOW)] {
+        let (a, mut b) = memory::pair();
+        let mut a = a.waiting(Duration::from_millis(50));
+        (0..held).for_each(|_| a.send(frame(length, 1)).expect("room"));
+        assert!(matches!(a.send(frame(length, 1)), Err(LinkError::Late(_))));
+        b.recv(soon()).expect("one");
+        a.send(frame(length, 2)).expect("room again");
+        // Whoever waits goes on as soon as there is room, and learns when nobody is left to take.
+        let mut a = a.waiting(Duration::from_secs(10));
+        let (told, sent) = std::sync::mpsc::channel();
+        scope(|scope| {
+            scope.spawn(move || {
+                b.recv(soon()).expect("one");
+                sent.recv().expect("told");
+                sleep(Duration::from_millis(20));
+                drop(b);
+            });
+            a.send(frame(length, 3)).expect("room again");
+            told.send(()).expect("there");
+            assert!(matches!(a.send(frame(length, 4)), Err(LinkError::Closed)));
+        });
+    }
+}
+
 #[test]
 fn two_large_frames_at_once_do_not_block_each_other() {
     for (name, mut a, mut b) in all() {

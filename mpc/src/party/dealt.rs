@@ -1,6 +1,8 @@
-//! A cloud's share of what is dealt for an operation: C0 draws it from its seed, C1 was sent it.
+//! A cloud's share of what is dealt for an operation: C0 draws it from its seed, C1 was sent it; and
+//! of the masks of a table's rows.
 
 use crate::prg::{Label, Prg};
+use crate::tensor::Meta;
 use crate::wire::{self, PIECE, in_place};
 use bytes::Bytes;
 use std::sync::Arc;
@@ -55,4 +57,14 @@ impl Dealt {
             Self::Sent(pieces, from) => Self::Sent(Arc::clone(pieces), from + words as usize),
         }
     }
+}
+
+/// A party's share of the masks of some rows.
+pub(crate) fn row_masks(prg: &Prg, label: Label, meta: Meta, rows: &[u32]) -> Vec<u64> {
+    let cols = meta.shape.cols;
+    let mut share = vec![0; rows.len() * cols];
+    for (row, share) in rows.iter().zip(share.chunks_exact_mut(cols.max(1))) {
+        prg.words(label, u64::from(*row) * cols as u64, share);
+    }
+    share
 }

@@ -13,30 +13,31 @@
 //! own, C1's is C less that: either is uniform. So a simulator of a cloud's view draws what comes from
 //! the other and from the dealer at random, and what is opened on purpose fixes the last share.
 //!
+//! - [`engine`]: its operations
 //! - [`act`]: everything that is not linear
 //! - [`dealt`]: the shares of what the dealer deals
 
 pub(crate) mod act;
 mod dealt;
+mod engine;
 
-use crate::bits::plan::{Plan, blocks};
+pub(crate) use dealt::row_masks;
+
 use crate::contract::{Contract, Role};
 use crate::correlations::{Correlations, mark_used};
-use crate::engine::clear::{Opened, oriented, take_input};
-use crate::engine::{Act, Audience, Engine, Outcome, Product, Task};
+use crate::engine::Outcome;
 use crate::error::{Error, Op, Result, Who};
-use crate::link::{Link, Metered, Traffic};
-use crate::matrix::{MatrixMut, Onto, sum_products};
+use crate::link::{Link, LinkError, Metered, Traffic, after};
 use crate::prg::{Attempt, Label, OpenOnce, Party as Side, Prg, Seed, Stream};
-use crate::tensor::{Meta, Tensor, Veiled, View};
+use crate::tensor::Meta;
 use crate::wire::{self, Header, Kind, PIECE, WINDOW, piece_words, pieces};
-use act::{Offsets, Run};
+use act::Run;
 use bytes::Bytes;
 use dealt::Dealt;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// One of the two clouds.
 pub struct Party {
@@ -53,7 +54,6 @@ pub struct Party {
     limit: Duration,
     inputs: HashMap<String, (Meta, Vec<u64>)>,
     once: OpenOnce,
-    step: Op,
 }
 
 /// A table whose rows are masked: x̂, and where its masks come from.
@@ -102,7 +102,6 @@ impl Party {
             limit: LIMIT,
             inputs: HashMap::new(),
             once: OpenOnce::new(),
-            step: Op { step: 0, number: 0, name: "start" },
         }
     }
 
@@ -168,11 +167,11 @@ impl Party {
     }
 
     fn recv(&mut self, op: Op) -> Result<Bytes> {
-        let frame = self.link.recv(Instant::now() + self.limit);
+        let frame = self.link.recv(after(self.limit));
         frame.map_err(|source| self.link_failed(op, source))
     }
 
-    fn link_failed(&self, op: Op, source: crate::link::LinkError) -> Error {
+    fn link_failed(&self, op: Op, source: LinkError) -> Error {
         Error::Link { who: self.who.clone(), op, peer: self.peer(), source }
     }
 
@@ -185,13 +184,8 @@ impl Party {
     fn recv_piece(&mut self, op: Op, header: Header, piece: usize, words: usize) -> Result<Bytes> {
         let expected = header.piece(piece, piece_words(words, piece));
         let frame = self.recv(op)?;
-        expected.open(&frame).map_err(|got| Error::Frame {
-            who: self.who.clone(),
-            op,
-            peer: self.peer(),
-            got: got.into(),
-            expected: expected.to_string().into(),
-        })
+        let opened = expected.open(&frame);
+        opened.map_err(|got| Error::frame(&self.who, op, self.peer(), got, expected))
     }
 
     /// Sends words and gives what the other sent: one round, or some more where they are many.
@@ -278,216 +272,4 @@ impl Party {
             })
             .collect()
     }
-}
-
-impl Engine for Party {
-    type Shared = Vec<u64>;
-    type Masked = Veiled;
-    type Bit = Veiled;
-    type Rows = MaskedRows;
-    type Opened = Opened;
-
-    fn step(&mut self, step: u64) -> Result<()> {
-        self.step = Op { step, number: 0, name: "step" };
-        match &mut self.correlations {
-            Some(correlations) => correlations.step(self.step),
-            None => Ok(()),
-        }
-    }
-
-    fn input(&mut self, op: Op, name: &str, meta: Meta) -> Result<Vec<u64>> {
-        take_input(&mut self.inputs, op, name, meta)
-    }
-
-    fn public(&mut self, values: Vec<u64>) -> Vec<u64> {
-        if self.first() { values } else { vec![0; values.len()] }
-    }
-
-    fn mask(&mut self, op: Op, xs: &[(&Vec<u64>, Meta)]) -> Result<Vec<Veiled>> {
-        self.once.open(op.step, op.number)?;
-        let shape = wire::shape(op, xs.iter().map(|(_, meta)| *meta), &[]);
-        let shares = self.masks(op, xs);
-        let mine: Vec<u64> = xs
-            .iter()
-            .zip(&shares)
-            .flat_map(|((x, _), r)| x.iter().zip(r).map(|(x, r)| x.wrapping_add(*r)))
-            .collect();
-        let theirs = self.exchange(op, shape, 0, &mine)?;
-        let mut hats = mine.iter().zip(&theirs).map(|(a, b)| a.wrapping_add(*b));
-        Ok(shares
-            .into_iter()
-            .map(|share| Veiled { hat: hats.by_ref().take(share.len()).collect(), share })
-            .collect())
-    }
-
-    fn unmask(&mut self, x: &Veiled) -> Vec<u64> {
-        let one = u64::from(self.first());
-        let pairs = x.hat.iter().zip(&x.share);
-        pairs.map(|(hat, r)| hat.wrapping_mul(one).wrapping_sub(*r)).collect()
-    }
-
-    fn product(
-        &mut self,
-        op: Op,
-        form: Product,
-        (x, mx): (&Veiled, Meta),
-        (y, my): (&Veiled, Meta),
-        out: Meta,
-    ) -> Result<Vec<u64>> {
-        // Nothing is opened, but the same share of another product would tell how they differ.
-        self.once.open(op.step, op.number)?;
-        let len = out.shape.len();
-        let shape = wire::shape(op, [mx, my].into_iter(), &[]);
-        // [C]
-        let mut z = vec![0; len];
-        self.dealt(op, shape, len)?.read(0, &mut z);
-        // D
-        let d = self.unmask(y);
-        match form {
-            Product::Entries => {
-                for (i, z) in z.iter_mut().enumerate() {
-                    let public = x.hat[i].wrapping_mul(d[i]);
-                    let masked = x.share[i].wrapping_mul(y.hat[i]);
-                    *z = z.wrapping_add(public).wrapping_sub(masked);
-                }
-            }
-            Product::Matrix(t) => {
-                let left = |a| oriented(a, mx.shape, t.first());
-                let right = |b| oriented(b, my.shape, t.second());
-                let terms = [(left(&x.hat), right(&d)), (left(&x.share).negated(), right(&y.hat))];
-                let out = MatrixMut::new(&mut z, out.shape.rows, out.shape.cols);
-                sum_products(&terms, out, Onto::Sum);
-            }
-        }
-        Ok(z)
-    }
-
-    fn act(&mut self, op: Op, tasks: &[Task<'_, Self>]) -> Result<Vec<Outcome<Self>>> {
-        self.once.open(op.step, op.number)?;
-        let acts: Vec<Act> = tasks.iter().map(|task| task.act).collect();
-        let shape = wire::shape(op, tasks.iter().map(|task| task.meta), &acts);
-        let words = |task: &Task<'_, Self>| Plan::new(task.act).dealt() * blocks(task.z.len());
-        let dealt = self.dealt(op, shape, tasks.iter().map(words).sum())?;
-        let mut at = Offsets::default();
-        let mut runs = Vec::with_capacity(tasks.len());
-        for task in tasks {
-            let run = Run::new(
-                task.act,
-                (task.z, task.add),
-                task.bit,
-                self.first(),
-                Arc::clone(&self.prg),
-                (op.step, op.number),
-                at,
-                dealt.skip(at.dealt),
-            );
-            at = at.after(&run.plan, task.z.len());
-            runs.push(run);
-        }
-        self.rounds(op, shape, runs)
-    }
-
-    fn number(&mut self, b: &Veiled) -> Vec<u64> {
-        // b = b̂ + (1 - 2b̂) β
-        let one = u64::from(self.first());
-        let pairs = b.hat.iter().zip(&b.share);
-        pairs
-            .map(|(hat, beta)| {
-                let factor = 1u64.wrapping_sub(2 * hat);
-                hat.wrapping_mul(one).wrapping_add(factor.wrapping_mul(*beta))
-            })
-            .collect()
-    }
-
-    fn not(&mut self, b: &Veiled) -> Veiled {
-        Veiled { hat: b.hat.iter().map(|hat| 1 - hat).collect(), share: b.share.clone() }
-    }
-
-    fn prepare(&mut self, op: Op, mut x: Vec<u64>, meta: Meta) -> Result<MaskedRows> {
-        self.once.open(op.step, op.number)?;
-        let shape = wire::shape(op, [meta].into_iter(), &[]);
-        let label = Self::label(op, Stream::Rows);
-        // In place, piece by piece: a table is by far the largest thing a cloud holds.
-        let mut r = vec![0; x.len().min(PIECE)];
-        for (piece, x) in x.chunks_mut(PIECE).enumerate() {
-            let r = &mut r[..x.len()];
-            self.prg.fill(label, (piece * PIECE) as u64, r);
-            for (x, r) in x.iter_mut().zip(r) {
-                *x = x.wrapping_add(*r);
-            }
-        }
-        let header = Header::new(Kind::Opening, op, shape, 0);
-        self.exchange_pieces(op, header, &mut x, |x, at, theirs| {
-            for (x, theirs) in x[at..].iter_mut().zip(theirs.as_chunks::<8>().0) {
-                *x = x.wrapping_add(u64::from_le_bytes(*theirs));
-            }
-        })?;
-        Ok(MaskedRows { hat: x, label })
-    }
-
-    fn rows(&mut self, table: &MaskedRows, meta: Meta, rows: &[u32]) -> Result<Veiled> {
-        let hat = table.hat.view(meta.shape, &View::Rows(rows));
-        let share = row_masks(&self.prg, table.label, meta, rows);
-        Ok(Veiled { hat, share })
-    }
-
-    fn open(&mut self, op: Op, xs: &[(&Vec<u64>, Meta)], to: Audience) -> Result<Vec<Opened>> {
-        let shape = wire::shape(op, xs.iter().map(|(_, meta)| *meta), &[]);
-        let mine: Vec<u64> = xs.iter().flat_map(|(x, _)| x.iter().copied()).collect();
-        let header = Header::new(Kind::Opening, op, shape, 0);
-        let mut theirs = Vec::new();
-        match to {
-            Audience::All => theirs = self.exchange(op, shape, 0, &mine)?,
-            Audience::One(side) if side == self.side => {
-                for piece in 0..pieces(mine.len()) {
-                    let words = self.recv_piece(op, header, piece, mine.len())?;
-                    wire::append(&words, &mut theirs);
-                }
-            }
-            Audience::One(_) => {
-                for piece in 0..pieces(mine.len()) {
-                    self.send_piece(op, header, &mine, piece)?;
-                }
-            }
-        }
-        let mut words = mine.iter().zip(&theirs).map(|(a, b)| a.wrapping_add(*b));
-        let take = if to == Audience::One(self.side.peer()) { 0 } else { usize::MAX };
-        Ok(xs
-            .iter()
-            .map(|(x, meta)| Opened {
-                meta: *meta,
-                words: words.by_ref().take(x.len().min(take)).collect(),
-            })
-            .collect())
-    }
-
-    fn check(&mut self, _: Op, _: &Vec<u64>, _: Meta) -> Result<()> {
-        Ok(())
-    }
-
-    fn agree(&mut self, op: Op, trace: [u8; 32]) -> Result<()> {
-        let mine = wire::all_words(&trace);
-        let theirs = self.exchange(op, 0, 0, &mine)?;
-        if theirs == mine {
-            return Ok(());
-        }
-        let hex = |words: &[u64]| format!("trace {:016x}", words[0].swap_bytes());
-        Err(Error::Different {
-            who: self.who.clone(),
-            peer: self.peer(),
-            what: "they did different operations: install the same release on both",
-            theirs: hex(&theirs).into(),
-            ours: hex(&mine).into(),
-        })
-    }
-}
-
-/// A party's share of the masks of some rows.
-pub(crate) fn row_masks(prg: &Prg, label: Label, meta: Meta, rows: &[u32]) -> Vec<u64> {
-    let cols = meta.shape.cols;
-    let mut share = vec![0; rows.len() * cols];
-    for (row, share) in rows.iter().zip(share.chunks_exact_mut(cols.max(1))) {
-        prg.words(label, u64::from(*row) * cols as u64, share);
-    }
-    share
 }

@@ -1,6 +1,6 @@
 //! Operations that every engine does on what it holds, without a message.
 
-use super::{Bit, Masked, Of, Session, Shared, finer, program, sized};
+use super::{Bit, Masked, Of, Session, Shared, drawn, finer, program, sized};
 use crate::engine::{Engine, Wide};
 use crate::error::{Op, Result};
 use crate::tensor::{Axis, Meta, Shape, Tensor, View, bits_of_sum};
@@ -18,6 +18,17 @@ impl<E: Engine> Session<E> {
         let op = self.op("input", &[(meta, 0)], &letters)?;
         sized(op, meta.shape)?;
         let data = self.engine.input(op, name, meta)?;
+        Ok(self.made(meta, data))
+    }
+
+    /// An input of the dealer's: neither cloud knows it, each is dealt a share; no message between
+    /// them.
+    pub fn dealer_input(&mut self, name: &str, meta: Meta) -> Result<Shared<E>> {
+        let letters: Vec<u64> = name.bytes().map(u64::from).collect();
+        let op = self.op("dealer's input", &[(meta, 0)], &letters)?;
+        sized(op, meta.shape)?;
+        drawn(op, std::iter::once(meta.shape.len()))?;
+        let data = self.engine.dealer_input(op, name, meta)?;
         Ok(self.made(meta, data))
     }
 

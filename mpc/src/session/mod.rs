@@ -12,6 +12,7 @@ mod secret;
 
 use crate::engine::Engine;
 use crate::error::{Error, Op, Result};
+use crate::prg::STREAM_WORDS;
 use crate::tensor::{Meta, Shape};
 use sha2::{Digest, Sha256};
 
@@ -192,14 +193,21 @@ impl<E: Engine> Session<E> {
         self.trace.update(name);
         self.trace.update((operands.len() as u64).to_be_bytes());
         for (Meta { shape, scale, bound }, id) in operands {
-            self.trace.update((shape.rows as u64).to_be_bytes());
-            self.trace.update((shape.cols as u64).to_be_bytes());
-            self.trace.update([*scale, *bound]);
-            self.trace.update(id.to_be_bytes());
+            let mut bytes = [0; 26];
+            bytes[..8].copy_from_slice(&(shape.rows as u64).to_be_bytes());
+            bytes[8..16].copy_from_slice(&(shape.cols as u64).to_be_bytes());
+            bytes[16..18].copy_from_slice(&[*scale, *bound]);
+            bytes[18..].copy_from_slice(&id.to_be_bytes());
+            self.trace.update(bytes);
         }
         self.trace.update((public.len() as u64).to_be_bytes());
-        for word in public {
-            self.trace.update(word.to_be_bytes());
+        // Many at a time: a hash is quick on blocks, and slow to be called.
+        let mut bytes = [[0; 8]; 64];
+        for words in public.chunks(bytes.len()) {
+            for (bytes, word) in bytes.iter_mut().zip(words) {
+                *bytes = word.to_be_bytes();
+            }
+            self.trace.update(bytes[..words.len()].as_flattened());
         }
         Ok(op)
     }
@@ -222,6 +230,18 @@ fn sized(op: Op, shape: Shape) -> Result<()> {
         Some(entries) if entries <= MAX_ENTRIES => Ok(()),
         _ => Err(program(op, format!("a {shape} tensor has more than 2^36 entries"))),
     }
+}
+
+/// What an operation draws from a stream; more than one has would stop a party in the middle.
+fn drawn(op: Op, words: impl Iterator<Item = usize>) -> Result<()> {
+    let words: u128 = words.map(|words| words as u128).sum();
+    if words <= STREAM_WORDS.into() {
+        return Ok(());
+    }
+    Err(program(
+        op,
+        format!("it takes {words} words of a stream that has 2^32 words: do it in parts"),
+    ))
 }
 
 /// The scale of a tensor, higher by so many bits.

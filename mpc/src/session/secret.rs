@@ -1,7 +1,8 @@
 //! Operations that mask, open or need what the dealer deals.
 
 use super::local::bits;
-use super::{Bit, Masked, Of, Session, Shared, Shift, Table, finer, program, sized};
+use super::{Bit, Masked, Of, Session, Shared, Shift, Table, drawn, finer, program, sized};
+use crate::bits::plan::{MOST_DEALT, Plan, blocks};
 use crate::engine::{Act, Audience, Engine, Outcome, Product, Task, Transpose};
 use crate::error::{Op, Result};
 use crate::tensor::{MAX_BOUND, Meta, Shape, View, bits_of_sum};
@@ -12,6 +13,7 @@ impl<E: Engine> Session<E> {
         let metas: Vec<Meta> = xs.iter().map(|x| x.meta).collect();
         let operands: Vec<_> = xs.iter().map(|x| x.operand()).collect();
         let op = self.op("mask", &operands, &[])?;
+        drawn(op, metas.iter().map(|meta| meta.shape.len()))?;
         let data: Vec<_> = xs.iter().map(|x| (&x.data, x.meta)).collect();
         let masked = self.engine.mask(op, &data)?;
         Ok(masked.into_iter().zip(metas).map(|(data, meta)| self.made(meta, data)).collect())
@@ -61,6 +63,7 @@ impl<E: Engine> Session<E> {
         sum: u8,
     ) -> Result<Shared<E>> {
         sized(op, shape)?;
+        drawn(op, std::iter::once(shape.len()))?;
         let scale = finer(op, x.meta, y.meta.scale)?;
         let bound = x.meta.bound.saturating_add(y.meta.bound).saturating_add(sum);
         let meta = Meta { shape, scale, bound };
@@ -150,6 +153,7 @@ impl<E: Engine> Session<E> {
     /// Masks a table once; its rows are products' factors as often as one likes.
     pub fn prepare(&mut self, x: Shared<E>) -> Result<Table<E>> {
         let op = self.op("prepare", &[x.operand()], &[])?;
+        drawn(op, std::iter::once(x.meta.shape.len()))?;
         let Of { meta, data, .. } = x;
         let data = self.engine.prepare(op, data, meta)?;
         Ok(self.made(meta, data))
@@ -200,6 +204,13 @@ impl<E: Engine> Session<E> {
         let op = self.op(name, &operands, &shifts)?;
         for (act, x, shift, bit) in acts {
             check_act(op, *act, x.meta, *shift, bit.map(|b| b.meta))?;
+        }
+        let blocks = |x: &Shared<E>| blocks(x.meta.shape.len());
+        let most = acts.iter().map(|(_, x, ..)| MOST_DEALT.saturating_mul(blocks(x)));
+        if drawn(op, most).is_err() {
+            // Near the end, counted exactly.
+            let dealt = |act| Plan::new(act).dealt();
+            drawn(op, acts.iter().map(|(act, x, ..)| dealt(*act).saturating_mul(blocks(x))))?;
         }
         let tasks: Vec<Task<'_, E>> = acts
             .iter()

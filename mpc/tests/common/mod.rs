@@ -129,6 +129,7 @@ pub(crate) fn setup(shares: [Vec<Input>; 2]) -> Setup {
         attempt: ATTEMPT,
         secret: [9; 32],
         shares,
+        dealer_inputs: vec![],
         clouds: ends(),
         dealing: ends(),
         limit: Duration::from_secs(20),
