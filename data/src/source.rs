@@ -27,8 +27,8 @@ pub(crate) struct Input<'a> {
 /// An error on its way through [`io::Error`].
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Snag {
-    #[error("limit")]
-    Limit(u64),
+    #[error("limit of {0}")]
+    Limit(&'static str, u64),
     #[error(transparent)]
     Fault(#[from] FormatFault),
 }
@@ -103,7 +103,7 @@ impl<'a> Input<'a> {
     /// What an error of the reader says.
     pub(crate) fn blame(&self, error: io::Error) -> Error {
         match error.downcast::<Snag>() {
-            Ok(Snag::Limit(limit)) => self.limit("bytes unpacked", limit),
+            Ok(Snag::Limit(what, limit)) => self.limit(what, limit),
             Ok(Snag::Fault(fault)) => self.fault(fault),
             Err(source) => Error::Io { file: self.file.to_string(), source },
         }
@@ -192,7 +192,7 @@ impl<R: io::BufRead> Read for Unpacked<R> {
         })?;
         self.done += n as u64;
         if self.done > self.limit {
-            return Err(io::Error::other(Snag::Limit(self.limit)));
+            return Err(io::Error::other(Snag::Limit("bytes unpacked", self.limit)));
         }
         Ok(n)
     }

@@ -137,8 +137,20 @@ impl<'s, T: Element> Plan<'s, T> {
                 }
             }
         } else if let Some(rule) = &self.rules[rule] {
+            // In text the same number often comes again: it is not read again.
+            let mut last: Option<(&str, T)> = None;
             for (row, values) in lines {
                 let cell = table.cell(*row as usize, at);
+                if let (Cell::Text(text), 1) = (cell, count) {
+                    match last {
+                        Some((known, value)) if known == text => values[first] = value,
+                        _ => match rule.features(cell, &mut values[first..=first]) {
+                            Ok(()) => last = Some((text, values[first])),
+                            Err(reason) => bad(*row, reason),
+                        },
+                    }
+                    continue;
+                }
                 if let Err(reason) = rule.features(cell, &mut values[first..first + count]) {
                     bad(*row, reason);
                 }

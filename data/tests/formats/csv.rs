@@ -213,3 +213,17 @@ proptest! {
         prop_assert_eq!(texts(&table), rows);
     }
 }
+
+/// A parser keeps where each cell of a record ends: eight bytes for a comma. So a line is refused
+/// while it is read, not when it is over.
+#[test]
+fn a_line_of_commas() {
+    let limits = Limits { columns: 8, ..Limits::default() };
+    let options = ReadOptions { limits, ..ReadOptions::default() };
+    let line = |commas: usize| ["a,b\n1,2\n", &",".repeat(commas), "\n"].concat();
+    let read = |commas| Table::from_bytes("a.csv", line(commas).as_bytes(), &options).unwrap_err();
+    assert!(matches!(read(7), Error::Cells(_)), "{}", read(7));
+    for commas in [8, 1_000_000] {
+        assert!(matches!(read(commas), Error::Limit { what: "columns", limit: 8, .. }));
+    }
+}

@@ -133,3 +133,43 @@ fn columns_nested_without_end() {
         assert_eq!(fault("a.parquet", &file), expected);
     }
 }
+
+/// A page of a few bytes repeats a long text of its dictionary as often as it likes.
+#[test]
+fn a_dictionary_that_becomes_much_text() {
+    use parquet::data_type::{ByteArray, ByteArrayType};
+    use parquet::file::properties::WriterProperties;
+    use parquet::file::writer::SerializedFileWriter;
+    use parquet::schema::parser::parse_message_type;
+    use std::sync::Arc;
+    let rows = 1 << 12;
+    let names = ["a", "b", "c"].map(|name| format!("required binary {name} (UTF8);")).concat();
+    let schema = Arc::new(parse_message_type(&format!("message m {{ {names} }}")).unwrap());
+    let mut file = Vec::new();
+    let about = Arc::new(WriterProperties::default());
+    let mut writer = SerializedFileWriter::new(&mut file, schema, about).unwrap();
+    let mut group = writer.next_row_group().unwrap();
+    let text = vec![ByteArray::from(vec![b'a'; 1 << 10]); rows];
+    while let Some(mut column) = group.next_column().unwrap() {
+        column.typed::<ByteArrayType>().write_batch(&text, None, None).unwrap();
+        column.close().unwrap();
+    }
+    group.close().unwrap();
+    writer.close().unwrap();
+    assert!(file.len() < 1 << 14, "{} bytes", file.len());
+    let read = |bytes| {
+        let limits = Limits { bytes, ..Limits::default() };
+        let options = ReadOptions { limits, ..ReadOptions::default() };
+        Table::from_bytes("a.parquet", &file, &options)
+    };
+    // Four MiB a column.
+    assert_eq!(read(12 << 20).unwrap().rows(), rows);
+    for bytes in [(12 << 20) - 1, 5 << 20, 1 << 20] {
+        match read(bytes) {
+            Err(Error::Limit { what, limit, .. }) => {
+                assert_eq!((what, limit), ("bytes of text", bytes));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}

@@ -15,6 +15,8 @@ pub(super) struct Guard<R> {
     /// Where we are, both counted from 1.
     line: u64,
     cell: u64,
+    /// Cells a line may have: the parser keeps where each ends until the line is over.
+    columns: u32,
     /// Where the quoted cell we are in begins.
     opened: u64,
     /// Nothing but line ends since the last record.
@@ -37,9 +39,10 @@ enum State {
 }
 
 impl<R: Read> Guard<R> {
-    pub(super) fn new(inner: R, separator: u8) -> Self {
+    pub(super) fn new(inner: R, separator: u8, columns: u32) -> Self {
         let (line, cell, opened) = (1, 1, 1);
-        Self { inner, separator, state: State::Start, line, cell, opened, empty: true, blank: None }
+        let (state, empty, blank) = (State::Start, true, None);
+        Self { inner, separator, state, line, cell, columns, opened, empty, blank }
     }
 
     /// The first empty line, if there was one. Only at the end of a file does it come this far.
@@ -47,10 +50,10 @@ impl<R: Read> Guard<R> {
         self.blank
     }
 
-    fn step(&mut self, byte: u8) -> Result<(), FormatFault> {
+    fn step(&mut self, byte: u8) -> Result<(), Snag> {
         if !matches!(byte, b'\r' | b'\n') {
             if let Some(line) = self.blank {
-                return Err(text(line, 1, "an empty line between records; remove it"));
+                return Err(text(line, 1, "an empty line between records; remove it").into());
             }
             self.empty = false;
         }
@@ -72,33 +75,38 @@ impl<R: Read> Guard<R> {
                 (self.line, self.cell, self.empty) = (self.line + 1, 1, true);
                 State::Start
             }
-            (State::Return, _) => return Err(self.here(LONE_RETURN)),
+            (State::Return, _) => return Err(self.here(LONE_RETURN).into()),
             (_, b'\r') => State::Return,
             (_, byte) if byte == self.separator => {
                 self.cell += 1;
+                if self.cell > self.columns.into() {
+                    return Err(Snag::Limit("columns", self.columns.into()));
+                }
                 State::Start
             }
             (State::Closed, _) => {
-                return Err(self.here("text behind a closing quote; double quotes inside a cell"));
+                let what = "text behind a closing quote; double quotes inside a cell";
+                return Err(self.here(what).into());
             }
             (_, b'"') => {
-                return Err(self.here(
-                    "a quote inside a cell without quotes; put the cell in quotes and double it",
-                ));
+                let what =
+                    "a quote inside a cell without quotes; put the cell in quotes and double it";
+                return Err(self.here(what).into());
             }
             _ => State::Plain,
         };
         Ok(())
     }
 
-    fn end(&self) -> Result<(), FormatFault> {
+    fn end(&self) -> Result<(), Snag> {
         match self.state {
             State::Quoted => Err(text(
                 self.opened,
                 self.cell,
                 "the file ends inside the quotes opened here; it is cut off or lacks the closing quote",
-            )),
-            State::Return => Err(self.here(LONE_RETURN)),
+            )
+            .into()),
+            State::Return => Err(self.here(LONE_RETURN).into()),
             _ => Ok(()),
         }
     }
@@ -120,7 +128,7 @@ impl<R: Read> Read for Guard<R> {
             0 => self.end(),
             _ => buffer[..n].iter().try_for_each(|byte| self.step(*byte)),
         };
-        checked.map_err(|fault| io::Error::other(Snag::Fault(fault)))?;
+        checked.map_err(io::Error::other)?;
         Ok(n)
     }
 }

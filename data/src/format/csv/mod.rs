@@ -30,7 +30,7 @@ pub(crate) fn read(mut input: Input<'_>, options: &ReadOptions) -> Result<Table>
         .flexible(true)
         .delimiter(csv.separator)
         .buffer_capacity(BUFFER)
-        .from_reader(Guard::new(text, csv.separator));
+        .from_reader(Guard::new(text, csv.separator, options.limits.columns));
     let mut record = ByteRecord::new();
     let header = match &csv.header {
         Header::Declared(names) => names.clone(),

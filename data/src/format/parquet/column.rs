@@ -1,9 +1,7 @@
 //! One column's cells, from all row groups.
 
-use super::Finished;
 use crate::report::{BadCell, Collector, Reason};
 use crate::table::block::{Block, DenseBlock, NumberKind, TextBlock};
-use crate::{Error, Limits, Result};
 use ::parquet::basic::Type;
 use ::parquet::column::reader::{ColumnReader, ColumnReaderImpl};
 use ::parquet::data_type::{ByteArray, DataType};
@@ -19,9 +17,14 @@ pub(super) struct Builder {
     rows: usize,
     /// Can cells be absent?
     optional: bool,
-    /// Cells that are no text.
-    bad: Vec<(usize, Reason)>,
-    full: bool,
+    file: Arc<str>,
+    name: Arc<str>,
+    /// Cells that are no text: a dictionary makes many of one.
+    bad: Collector,
+    /// Bytes of text it may still take: a dictionary makes much of little.
+    pub(super) room: u64,
+    /// There was more text than that, or than a column holds.
+    pub(super) full: bool,
 }
 
 enum Store {
@@ -30,8 +33,13 @@ enum Store {
 }
 
 impl Builder {
-    /// For cells of this physical type, unsigned if they are whole numbers and said to be.
-    pub(super) fn new(physical: Type, unsigned: bool, optional: bool) -> Self {
+    /// For cells of this physical type, unsigned if they are whole numbers and said to be; of a
+    /// file, under a name, with so many bad ones listed.
+    pub(super) fn new(
+        (physical, unsigned, optional): (Type, bool, bool),
+        (file, name): (Arc<str>, Arc<str>),
+        bad_cells: usize,
+    ) -> Self {
         let numbers = |kind| Store::Numbers { kind, bytes: Vec::new(), absent: Vec::new() };
         let store = match (physical, unsigned) {
             (Type::BOOLEAN, _) => numbers(NumberKind::Bool),
@@ -43,7 +51,8 @@ impl Builder {
             (Type::DOUBLE, _) => numbers(NumberKind::F64),
             _ => Store::Text(TextBlock::with_absent(1)),
         };
-        Self { store, rows: 0, optional, bad: Vec::new(), full: false }
+        let bad = Collector::new(bad_cells);
+        Self { store, rows: 0, optional, file, name, bad, room: 0, full: false }
     }
 
     pub(super) fn rows(&self) -> usize {
@@ -94,33 +103,29 @@ impl Builder {
     fn text(&mut self, cell: Option<&ByteArray>) {
         let row = self.rows;
         self.rows += 1;
+        if self.full {
+            return;
+        }
         let Store::Text(block) = &mut self.store else { return };
         let Some(bytes) = cell else { return block.push_absent() };
         let text = match str::from_utf8(bytes.data()) {
-            Ok(text) if !text.contains('\0') => text,
-            Ok(_) => {
-                self.bad.push((row, Reason::Nul));
-                ""
-            }
-            Err(_) => {
-                self.bad.push((row, Reason::NotUtf8));
-                ""
-            }
+            Ok(text) if !text.contains('\0') => Ok(text),
+            Ok(_) => Err(Reason::Nul),
+            Err(_) => Err(Reason::NotUtf8),
         };
-        self.full |= !block.push(text);
+        let text = text.unwrap_or_else(|reason| {
+            let (file, column) = (Arc::clone(&self.file), Some(Arc::clone(&self.name)));
+            self.bad.push(|| BadCell { file, row: row + 1, line: None, column, reason });
+            ""
+        });
+        match self.room.checked_sub(text.len() as u64) {
+            Some(room) => (self.room, self.full) = (room, !block.push(text)),
+            None => self.full = true,
+        }
     }
 
     /// The column, and what cannot be used of it.
-    pub(super) fn finish(self, file: &Arc<str>, name: &str, limits: &Limits) -> Result<Finished> {
-        let mut bad = Collector::new(limits.bad_cells);
-        for (row, reason) in self.bad {
-            let (file, column) = (Arc::clone(file), Some(name.into()));
-            bad.push(|| BadCell { file, row: row + 1, line: None, column, reason });
-        }
-        if self.full {
-            let (file, limit) = (file.to_string(), u32::MAX.into());
-            return Err(Error::Limit { file, what: "bytes of text in a column", limit });
-        }
+    pub(super) fn finish(self) -> (Block, Collector) {
         let block = match self.store {
             Store::Text(mut block) => {
                 block.shrink();
@@ -135,7 +140,7 @@ impl Builder {
                 absent: absent.contains(&true).then_some(absent),
             }),
         };
-        Ok((block, bad))
+        (block, self.bad)
     }
 }
 

@@ -14,7 +14,6 @@ use super::csv::check_names;
 use super::{ReadOptions, within};
 use crate::report::Collector;
 use crate::source::Input;
-use crate::table::block::Block;
 use crate::{FormatFault, Limits, Result, Table};
 use ::parquet::basic::{ConvertedType, LogicalType, Type};
 use ::parquet::file::metadata::ParquetMetaData;
@@ -23,6 +22,7 @@ use ::parquet::schema::types::ColumnDescriptor;
 use bytes::Bytes;
 use column::Builder;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 const MAGIC: &[u8] = b"PAR1";
 
@@ -53,7 +53,7 @@ fn parse(bytes: &Bytes, input: &Input<'_>, limits: &Limits) -> Result<Table> {
     check_names(&names, input)?;
     let mut builders = Vec::with_capacity(columns.len());
     for column in columns {
-        builders.push(builder(column).map_err(|fault| input.fault(fault))?);
+        builders.push(builder(column, input, limits).map_err(|fault| input.fault(fault))?);
     }
     pages::check(bytes, about, limits.bytes).map_err(|fault| match fault {
         pages::Refusal::Limit => input.limit("bytes unpacked", limits.bytes),
@@ -61,13 +61,19 @@ fn parse(bytes: &Bytes, input: &Input<'_>, limits: &Limits) -> Result<Table> {
     })?;
     let mut bad = Collector::new(limits.bad_cells);
     let mut blocks = Vec::with_capacity(names.len());
+    let mut room = limits.bytes;
     for (at, (name, mut builder)) in names.into_iter().zip(builders).enumerate() {
+        builder.room = room;
         for group in 0..about.num_row_groups() {
             let group = reader.get_row_group(group).map_err(failed)?;
             let cells = group.get_column_reader(at).map_err(failed)?;
             let rows = group.metadata().num_rows() as usize;
             builder.fill(cells, rows).map_err(failed)?;
+            if builder.full {
+                return Err(input.limit("bytes of text", limits.bytes.min(u32::MAX.into())));
+            }
         }
+        room = builder.room;
         if builder.rows() != rows {
             let fault = FormatFault::Header(format!(
                 "column `{name}` holds {} cells of {rows} rows",
@@ -75,7 +81,7 @@ fn parse(bytes: &Bytes, input: &Input<'_>, limits: &Limits) -> Result<Table> {
             ));
             return Err(input.fault(fault));
         }
-        let (block, column_bad) = builder.finish(input.file(), &name, limits)?;
+        let (block, column_bad) = builder.finish();
         bad.merge(column_bad);
         blocks.push((name, block));
     }
@@ -101,7 +107,11 @@ fn rows(about: &ParquetMetaData, input: &Input<'_>) -> Result<usize> {
 }
 
 /// Where a column's cells go, if it is of a kind that is read.
-fn builder(column: &ColumnDescriptor) -> Result<Builder, FormatFault> {
+fn builder(
+    column: &ColumnDescriptor,
+    input: &Input<'_>,
+    limits: &Limits,
+) -> Result<Builder, FormatFault> {
     let refused = |what: &str| {
         let name = column.path().string();
         let message = format!("column `{name}` holds {what}; write it as numbers or text");
@@ -141,9 +151,9 @@ fn builder(column: &ColumnDescriptor) -> Result<Builder, FormatFault> {
     match (column.physical_type(), whole) {
         (Type::INT96, _) => refused("time stamps"),
         (Type::FIXED_LEN_BYTE_ARRAY, _) => refused("byte strings of fixed length"),
-        (kind, whole) => Ok(Builder::new(kind, whole == Some(false), absent)),
+        (kind, whole) => {
+            let of = (Arc::clone(input.file()), column.name().into());
+            Ok(Builder::new((kind, whole == Some(false), absent), of, limits.bad_cells))
+        }
     }
 }
-
-/// What a finished column is.
-type Finished = (Block, Collector);
