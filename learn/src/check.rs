@@ -25,6 +25,13 @@ const MOST_ENTRIES: u128 = (1 << 32) - 1;
 const MOST_WEIGHTS: u128 = 1 << 27;
 /// Each has its rate in the plan.
 const MOST_EPOCHS: u32 = 100_000;
+/// Each is gone through before the first is done, to name the program: days of training, minutes
+/// of counting.
+const MOST_STEPS: u64 = 10_000_000;
+/// What softmax takes.
+const MOST_CLASSES: usize = 1 << 10;
+/// What a scale may be.
+const FINEST: u8 = 63;
 /// rate/batch 2^rate below this: more bits would be lost at the top of the ring.
 const MOST_RATE: i64 = 1 << 12;
 
@@ -73,6 +80,10 @@ impl Job {
                 let what = "softmax has two outputs or more, the last width is 1";
                 return wrong("loss", what, "take sigmoid, or a last width of 2");
             }
+            Loss::Softmax if outputs > MOST_CLASSES => {
+                let what = format!("softmax of {outputs} outputs");
+                return wrong("widths", what, format!("give at most {MOST_CLASSES}"));
+            }
             _ => {}
         }
         if self.rows == 0 || u32::try_from(self.rows).is_err() {
@@ -87,6 +98,11 @@ impl Job {
         }
         if self.epochs > MOST_EPOCHS {
             return wrong("epochs", format!("{}", self.epochs), "give at most 100,000");
+        }
+        let steps = (self.rows / self.batch) as u64 * u64::from(self.epochs);
+        if steps > MOST_STEPS {
+            let what = format!("{steps} steps in all");
+            return wrong("epochs", what, "take fewer, or larger batches: 10 million are the most");
         }
         self.check_entries()?;
         if self.start == Start::Zero && self.widths.len() > 2 {
@@ -126,8 +142,19 @@ impl Job {
             return wrong("scales.label", what, "give 0, or open the loss of numbers alone");
         }
         let two = self.loss == Loss::Sigmoid || self.outputs() == 2;
-        for metric in &self.metrics {
+        for (i, metric) in self.metrics.iter().enumerate() {
             match metric {
+                metric if self.metrics[..i].contains(metric) => {
+                    return wrong("metrics", format!("{metric:?} twice"), "name each once");
+                }
+                // Squares stand at twice the scale.
+                Metric::Loss
+                    if self.loss == Loss::SquaredError && self.scales.error > FINEST / 2 =>
+                {
+                    let what = format!("squares of errors of {} bits", self.scales.error);
+                    let remedy = format!("give at most {}, or open no loss", FINEST / 2);
+                    return wrong("scales.error", what, remedy);
+                }
                 Metric::Accuracy | Metric::Confusion
                     if self.outputs() == 1 && self.loss != Loss::Sigmoid =>
                 {
@@ -340,6 +367,14 @@ impl Plan {
                 );
             }
             let most = self.epochs.iter().map(|(_, decay)| *decay).max().unwrap_or(0);
+            let scale = layer.weights.scale + DECAY;
+            if most > 0 && scale > FINEST {
+                return wrong(
+                    "decay",
+                    format!("layer {l}: weights at {} bits, the decay at {DECAY}", scale - DECAY),
+                    format!("lower scales by {} bits in all, or give 0", scale - FINEST),
+                );
+            }
             let decayed = layer.weights.bound + bits_of(most as usize);
             if most > 0 && decayed > MOST {
                 return wrong(
@@ -348,7 +383,7 @@ impl Plan {
                     "lower scales.rate or ranges.weight, or give a smaller decay",
                 );
             }
-            let Start::Seed(_) = job.start else { continue };
+            let (Start::Seed(_) | Start::Dealer) = job.start else { continue };
             let limit = (6.0 / layer.inputs as f64).sqrt();
             if limit >= f64::from(job.ranges.weight).exp2() {
                 return wrong(

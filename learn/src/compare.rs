@@ -38,7 +38,7 @@ pub struct Outcome {
 /// Runs the job with `train` and measures it on `test`; on shares only if there are lines. The
 /// weights at the start must not be inputs.
 pub fn compare(plan: &Plan, train: &Data, test: &Data, lines: Option<Lines>) -> Result<Comparison> {
-    if plan.job().start == Start::Inputs {
+    if matches!(plan.job().start, Start::Inputs | Start::Dealer) {
         return Err(Error::Data("a comparison takes no weights: let the job give a seed".into()));
     }
     let start = Instant::now();

@@ -140,6 +140,9 @@ pub enum Start {
     Seed(u64),
     /// Inputs `weights 0`, `bias 0`, ... of the run: nobody need know them.
     Inputs,
+    /// He's, drawn by the dealer from its secret for the job: neither cloud knows them, and all
+    /// attempts at the job have the same.
+    Dealer,
 }
 
 /// Bits behind the point. The weights' follow: products of what they are made of are never cut

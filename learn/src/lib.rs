@@ -52,7 +52,8 @@
 //!
 //! - Trainings at high rates are chaotic: rounding, in fixed or in floating point, then decides
 //!   where they end. On shares they end where the clear run does, always.
-//! - Weights that start from a seed are public at the start.
+//! - Weights that start from a seed are public at the start; [`Start::Dealer`] keeps them from both
+//!   clouds.
 
 mod check;
 pub mod checkpoint;
@@ -68,6 +69,7 @@ pub mod plain;
 mod plan;
 mod public;
 mod run;
+pub mod signed;
 pub mod together;
 mod train;
 
@@ -77,5 +79,7 @@ pub use job::{Job, Loss, Metric, Ranges, Rate, Scales, Schedule, Start, VERSION}
 pub use metrics::{Area, Rows, Scores};
 pub use mlp::{Model, Ready};
 pub use plan::Plan;
+pub use public::split;
 pub use run::Run;
+pub use signed::Signed;
 pub use train::Training;

@@ -44,19 +44,21 @@ pub(crate) const NAMES: [&str; 4] = ["weights", "bias", "velocity", "bias veloci
 impl<E: Engine> Model<E> {
     /// As the job has it start.
     pub(crate) fn start(session: &mut Session<E>, plan: &Plan) -> Result<Self> {
-        let seed = match plan.job().start {
-            Start::Zero => None,
-            Start::Seed(seed) => Some(seed),
-            Start::Inputs => return Self::read(session, plan, false),
-        };
         let mut layers = Vec::new();
         for (l, layer) in plan.layers().iter().enumerate() {
-            let values = match seed {
-                Some(seed) => initial(layer, &seed.to_le_bytes(), l),
-                None => vec![0; layer.weights.shape.len()],
+            let weights = match plan.job().start {
+                Start::Inputs => return Self::read(session, plan, false),
+                Start::Dealer => {
+                    session.dealer_input(&format!("{} {l}", NAMES[0]), layer.weights)?
+                }
+                Start::Zero => session.constant(layer.weights, 0)?,
+                Start::Seed(seed) => {
+                    let values = initial(layer, &seed.to_le_bytes(), l);
+                    session.public(layer.weights, &values)?
+                }
             };
             layers.push(Tensors {
-                weights: session.public(layer.weights, &values)?,
+                weights,
                 bias: session.constant(layer.bias, 0)?,
                 velocity: at_rest(session, plan, layer)?,
             });

@@ -1,8 +1,9 @@
 //! A checked job: the scale and the bound of every tensor of a step.
 
-use crate::job::Job;
+use crate::job::{Job, Start};
 use crate::mlp::{NAMES, initial};
 use dyad_mpc::Shift;
+use dyad_mpc::prg::Seed;
 use dyad_mpc::tensor::{MAX_BOUND, Meta};
 use dyad_mpc::together::Input;
 
@@ -92,8 +93,20 @@ impl Plan {
         Shift::nearest(layer.sum - self.job.scales.activation)
     }
 
-    /// He's weights for [`Start::Inputs`](crate::Start::Inputs), from a seed that its holder keeps
-    /// secret: to be split into shares, one for each cloud.
+    /// He's weights for [`Start::Dealer`](crate::Start::Dealer): the dealer's inputs, the same in
+    /// all attempts at the job. None if the job does not start so.
+    #[must_use]
+    pub fn dealer_inputs(&self, secret: &[u8; 32], job: &[u8; 32]) -> Vec<Input> {
+        match self.job.start {
+            Start::Dealer => {
+                self.secret_start(Seed::of_job(secret, job, "initial weights").as_bytes())
+            }
+            _ => vec![],
+        }
+    }
+
+    /// He's weights, and biases of zero, from a seed that its holder keeps secret: inputs of a run
+    /// with [`Start::Inputs`](crate::Start::Inputs), to be split into shares, one for each cloud.
     #[must_use]
     pub fn secret_start(&self, seed: &[u8; 32]) -> Vec<Input> {
         let layers = self.layers.iter().enumerate().flat_map(|(l, layer)| {
@@ -103,6 +116,13 @@ impl Plan {
             [Input::new(&name(0), layer.weights, weights), Input::new(&name(1), layer.bias, bias)]
         });
         layers.collect()
+    }
+
+    /// What is public of the tensors of a released model, in their order: each layer's weights and
+    /// bias.
+    #[must_use]
+    pub fn released(&self) -> Vec<Meta> {
+        self.layers.iter().flat_map(|layer| [layer.weights, layer.bias]).collect()
     }
 
     /// What is public of `rows` rows of features: input `features` of a run, and others.

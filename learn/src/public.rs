@@ -15,6 +15,7 @@
 use sha2::{Digest, Sha256};
 
 const SHUFFLE: &[u8] = b"dyad-learn/shuffle/1\0";
+const SPLIT: &[u8] = b"dyad-learn/split/1\0";
 const WEIGHTS: &[u8] = b"dyad-learn/weights/1\0";
 
 /// The public stream of a seed and a number.
@@ -67,13 +68,27 @@ impl Stream {
 
 /// The rows' order in an epoch.
 pub(crate) fn shuffled(rows: u32, seed: u64, epoch: u64) -> Vec<u32> {
-    let mut stream = Stream::new(SHUFFLE, &seed.to_le_bytes(), epoch);
+    shuffle(SHUFFLE, rows, seed, epoch)
+}
+
+fn shuffle(domain: &[u8], rows: u32, seed: u64, number: u64) -> Vec<u32> {
+    let mut stream = Stream::new(domain, &seed.to_le_bytes(), number);
     let mut a: Vec<u32> = (0..rows).collect();
     for i in (1..rows).rev() {
         let j = stream.below(i + 1);
         a.swap(i as usize, j as usize);
     }
     a
+}
+
+/// Rows to train on and rows to test on, each in their order: drawn by a public seed.
+#[must_use]
+pub fn split(rows: u32, test: u32, seed: u64) -> (Vec<u32>, Vec<u32>) {
+    let mut order = shuffle(SPLIT, rows, seed, 0);
+    let mut tested = order.split_off(rows.saturating_sub(test) as usize);
+    order.sort_unstable();
+    tested.sort_unstable();
+    (order, tested)
 }
 
 /// A layer's initial weights, row by row: `inputs` times `outputs` of them.
@@ -94,6 +109,16 @@ mod tests {
         assert_ne!(order, shuffled(1000, 8, 3));
         order.sort_unstable();
         assert!(order.into_iter().eq(0..1000));
+    }
+
+    #[test]
+    fn a_split_has_each_row_once() {
+        let (train, test) = split(100, 30, 5);
+        assert_eq!((train.len(), test.len()), (70, 30));
+        let mut all = [train, test].concat();
+        all.sort_unstable();
+        assert!(all.into_iter().eq(0..100));
+        assert_ne!(split(100, 30, 5), split(100, 30, 6));
     }
 
     /// Written down once: another machine, or a later release, must get the same.

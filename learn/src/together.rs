@@ -5,12 +5,10 @@ use crate::checkpoint::{Checkpoint, Holder, Refused};
 use crate::error::{Error, Result};
 use crate::run::Run;
 use crate::train::Training;
-use dyad_mpc::correlations::{AHEAD, LinkSink, LinkSource};
-use dyad_mpc::link::{Link, Traffic};
-use dyad_mpc::prg::{Attempt, Party as Side, Seed};
-use dyad_mpc::together::{Input, Lines, attempt, cost, on_its_cores, split};
-use dyad_mpc::{Clear, Contract, Dealer, LIMIT, Opened, Party, Session};
-use std::thread;
+use dyad_mpc::link::Traffic;
+use dyad_mpc::prg::{Attempt, Party as Side};
+use dyad_mpc::together::{Input, JOB, Setting, Setup, attempt, clear_engine, cost, three};
+use dyad_mpc::{Clear, Contract, Dealer, Opened, Party, Session};
 
 /// What a run on shares gave.
 #[derive(Debug)]
@@ -33,12 +31,9 @@ pub fn clear<'p>(
     inputs: &[Input],
     each: &mut dyn FnMut(&Training<'p, Clear>),
 ) -> Result<(Vec<Opened>, Checkpoint)> {
-    let engine = inputs.iter().fold(Clear::new(), |engine, input| {
-        engine.with(&input.name, input.meta, input.words.clone())
-    });
     let (attempt, _) = attempt(JOB);
     let mut last = None;
-    let opened = run.each(&mut Session::new(engine), &mut |training| {
+    let opened = run.each(&mut Session::new(clear_engine(inputs)), &mut |training| {
         each(training);
         if training.done() == run.until {
             last = Some(Checkpoint::of(training, attempt, Holder::Clear)?);
@@ -54,45 +49,27 @@ pub fn shared<'p>(
     run: &Run<'p>,
     inputs: &[Input],
     states: Option<&[Checkpoint; 2]>,
-    lines: Lines,
+    setting: impl Into<Setting>,
     each: &(dyn Fn(Side, &Training<'p, Party>) + Sync),
 ) -> Result<Finished> {
     let (_, program) = cost(run)?;
-    let (attempt, secret) = attempt(JOB);
-    let seeds = [Side::Zero, Side::One].map(|side| Seed::derive(&secret, &attempt, side));
     let no_line = |source| Error::Data(format!("lines between the parties: {source}"));
-    let (zero, one) = lines.pair().map_err(no_line)?;
-    let (dealing, dealt) = lines.pair().map_err(no_line)?;
-    let source = LinkSource::new(dealt, &attempt.job, AHEAD, LIMIT);
-    let mut parties = [
-        Party::zero(&seeds[0], &attempt, zero),
-        Party::one(&seeds[1], &attempt, one, Box::new(source)),
-    ];
-    for input in inputs {
-        for (party, share) in parties.iter_mut().zip(split(&input.words)) {
-            party.give(&input.name, input.meta, share);
-        }
-    }
+    let mut setup = Setup::new(inputs, setting).map_err(no_line)?;
+    let attempt = setup.attempt;
+    setup.dealer_inputs = run.plan.dealer_inputs(&setup.secret, &attempt.job);
     if let Some(states) = states {
-        for ((party, state), side) in parties.iter_mut().zip(states).zip([Side::Zero, Side::One]) {
+        for ((shares, state), side) in setup.shares.iter_mut().zip(states).zip(SIDES) {
             // As two clouds would: neither sees the other's half.
-            for share in state.expect(run.plan, &state.attempt(), Holder::Cloud(side), run.from)? {
-                party.give(&share.name, share.meta, share.words.clone());
-            }
+            let state = state.expect(run.plan, &state.attempt(), Holder::Cloud(side), run.from)?;
+            shares.extend_from_slice(state);
         }
     }
-    let contract = |side: usize| {
-        let program = states.map_or(program, |states| states[side].bind(program));
-        Contract::new(attempt, program, [&seeds[0], &seeds[1]])
-    };
-    let [zero, one] = parties;
-    let cloud = |side, party| cloud(run, side, party, &contract(side as usize), each);
-    let (zero, one, dealt) = thread::scope(|scope| {
-        let dealer = scope.spawn(|| on_its_cores(|| deal(run, &seeds, &contract(0), dealing)));
-        let zero = scope.spawn(|| on_its_cores(|| cloud(Side::Zero, zero)));
-        let one = scope.spawn(|| on_its_cores(|| cloud(Side::One, one)));
-        (join(zero), join(one), join(dealer))
+    let contracts = SIDES.map(|side| {
+        setup.contract(states.map_or(program, |states| states[side.index()].bind(program)))
     });
+    let deal = |dealer| deal(run, dealer, &contracts[0]);
+    let cloud = |side: Side, party| cloud(run, side, party, &contracts[side.index()], each);
+    let ([zero, one], dealt) = three(setup, deal, cloud);
     // C1 greets the dealer first: if that ends it, C0 is merely left alone.
     let (zero, one) = match (zero, one) {
         (_, Err(error @ Error::Checkpoint(_))) => return Err(error),
@@ -104,12 +81,9 @@ pub fn shared<'p>(
     Ok(Finished { opened, states: [zero, one], attempt, traffic, dealt: dealt? })
 }
 
-/// The hash of a job that nobody signed.
-const JOB: [u8; 32] = [0x5a; 32];
+const SIDES: [Side; 2] = [Side::Zero, Side::One];
 
-fn deal(run: &Run<'_>, seeds: &[Seed; 2], contract: &Contract, line: Box<dyn Link>) -> Result<u64> {
-    let sink = LinkSink::new(line, &contract.attempt.job, LIMIT);
-    let mut dealer = Dealer::new([&seeds[0], &seeds[1]], Box::new(sink));
+fn deal(run: &Run<'_>, mut dealer: Dealer, contract: &Contract) -> Result<u64> {
     dealer.greet(contract)?;
     let mut session = Session::new(dealer);
     run.each(&mut session, &mut |_| Ok::<_, Error>(()))?;
@@ -143,8 +117,4 @@ fn cloud<'p>(
 
 fn ended(last: Option<Checkpoint>) -> Result<Checkpoint> {
     last.ok_or_else(|| Error::Data("the run ends beyond the job's last step".to_owned()))
-}
-
-fn join<T>(thread: thread::ScopedJoinHandle<'_, T>) -> T {
-    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }

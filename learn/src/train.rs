@@ -22,9 +22,11 @@ pub struct Training<'p, E: Engine> {
 }
 
 impl<'p, E: Engine> Training<'p, E> {
-    /// Begins: reads inputs `features` and `labels`, and with [`Start::Inputs`] the weights.
+    /// Begins: reads inputs `features` and `labels`, and with [`Start::Inputs`] or
+    /// [`Start::Dealer`] the weights.
     ///
     /// [`Start::Inputs`]: crate::Start::Inputs
+    /// [`Start::Dealer`]: crate::Start::Dealer
     pub fn start(session: &mut Session<E>, plan: &'p Plan) -> Result<Self> {
         session.step(0)?;
         let model = Model::start(session, plan)?;

@@ -1,7 +1,8 @@
 //! Descriptions of jobs: written, read, and refused where they do not hold together.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use dyad_learn::{Data, Error, Job, Loss, Metric, Ranges, Rate, Scales, Schedule, Start};
+use dyad_learn::{Data, Error, Job, Loss, Metric, Ranges, Rate, Run, Scales, Schedule, Start};
+use dyad_mpc::together::cost;
 
 fn job() -> Job {
     Job::mlp(1000, &[64, 32, 10], Loss::Softmax, 32, 3)
@@ -11,7 +12,10 @@ fn job() -> Job {
 fn a_job_is_a_text() {
     let rate = Rate { first: 0.125, schedule: Schedule::Steps { every: 2, factor: 0.5 } };
     let metrics = vec![Metric::Auc, Metric::Confusion];
-    for job in [job(), Job { rate, metrics, start: Start::Inputs, ..Job::logistic(9, 2, 2, 3) }] {
+    let dealer = Job { start: Start::Dealer, ..job() };
+    for job in
+        [job(), dealer, Job { rate, metrics, start: Start::Inputs, ..Job::logistic(9, 2, 2, 3) }]
+    {
         let text = toml::to_string(&job).unwrap();
         assert_eq!(toml::from_str::<Job>(&text).unwrap(), job, "{text}");
     }
@@ -43,6 +47,18 @@ fn a_job_by_hand() {
     assert!((plan.rate(4) - 0.5).abs() < 1e-12);
 }
 
+fn two() -> Job {
+    Job::mlp(1000, &[64, 2], Loss::Softmax, 32, 3)
+}
+
+/// Linear regression whose errors have so many bits.
+fn numbers(error: u8, decay: f64, metrics: Vec<Metric>) -> Job {
+    let job = Job::linear(1000, 4, 1, 32);
+    let scales = Scales { input: 8, label: 8, error, ..job.scales };
+    let ranges = Ranges { weight: 2, sum: 4, error: 2, label: 2, ..job.ranges };
+    Job { rate: Rate::constant(0.125), scales, ranges, decay, metrics, ..job }
+}
+
 #[test]
 fn what_does_not_hold_together_is_named() {
     let j = job;
@@ -66,6 +82,7 @@ fn what_does_not_hold_together_is_named() {
         (Job { batch: 1001, ..j() }, "batch", "as many as there are rows"),
         (Job { epochs: 0, ..j() }, "epochs", "at least 1"),
         (Job { epochs: 100_001, ..j() }, "epochs", "100,000"),
+        (Job { rows: 1001, batch: 1, epochs: 9_991, ..j() }, "epochs", "10 million"),
         (Job { rows: 5_000_000, widths: vec![1000, 10], ..j() }, "rows", "features"),
         (Job { rows: 5_000_000, widths: vec![10, 1000], ..j() }, "rows", "outputs"),
         (Job { widths: vec![1 << 20, 1 << 20, 10], ..j() }, "widths", "2^27"),
@@ -94,8 +111,16 @@ fn what_does_not_hold_together_is_named() {
             "ranges.weight",
             "raise it",
         ),
+        (Job { metrics: vec![Metric::Auc, Metric::Loss, Metric::Auc], ..two() }, "metrics", "once"),
+        (Job { widths: vec![64, 1025], ..j() }, "widths", "at most 1024"),
+        (numbers(32, 0.0, vec![Metric::Loss]), "scales.error", "at most 31"),
+        (numbers(26, 0.25, vec![]), "decay", "by 3 bits"),
     ];
     assert!(j().check().is_ok());
+    assert!(Job { widths: vec![64, 1024], ..j() }.check().is_ok());
+    assert!(numbers(31, 0.0, vec![Metric::Loss]).check().is_ok());
+    assert!(numbers(32, 0.0, vec![]).check().is_ok());
+    assert!(numbers(23, 0.25, vec![]).check().is_ok());
     for (job, expected, words) in cases {
         let error = job.check().unwrap_err();
         let Error::Job { field, .. } = &error else { panic!("{error}") };
@@ -138,4 +163,90 @@ fn the_longest_schedule_is_checked_at_once() {
     assert!(start.elapsed().as_secs() < 2);
     let most = Job { epochs: u32::MAX, rows: u32::MAX as usize, ..job() };
     assert!(most.check().is_err());
+}
+
+/// Numbers that look random, the same every time.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, n: usize) -> usize {
+        self.0 = self.0.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
+        (self.0 >> 33) as usize % n
+    }
+
+    fn bits(&mut self, n: usize) -> u8 {
+        self.below(n) as u8
+    }
+
+    fn of<T: Copy>(&mut self, all: &[T]) -> T {
+        all[self.below(all.len())]
+    }
+
+    fn job(&mut self) -> Job {
+        let rows = self.of(&[1, 2, 7, 20]);
+        let all = [Metric::Loss, Metric::Accuracy, Metric::Confusion, Metric::Auc];
+        Job {
+            version: 1,
+            rows,
+            widths: (0..self.of(&[2, 2, 3, 4])).map(|_| self.of(&[1, 2, 3, 17, 33])).collect(),
+            loss: self.of(&[Loss::SquaredError, Loss::Softmax, Loss::Sigmoid]),
+            batch: 1 + self.below(rows),
+            epochs: 1 + self.below(2) as u32,
+            rate: Rate {
+                first: self.of(&[2.0, 1.0, 0.5, 0.125, 0.001]),
+                schedule: self.of(&[
+                    Schedule::Constant,
+                    Schedule::Steps { every: 1, factor: 0.5 },
+                    Schedule::Linear { last: 0.1 },
+                ]),
+            },
+            momentum: self.of(&[0.0, 0.0, 0.5, 0.999_999]),
+            decay: self.of(&[0.0, 0.0, 0.01, 0.9]),
+            shuffle: 1,
+            start: self.of(&[Start::Zero, Start::Seed(3), Start::Inputs, Start::Dealer]),
+            scales: Scales {
+                input: self.bits(16),
+                label: self.of(&[0, 0, 9, 40]),
+                activation: self.bits(24),
+                error: self.bits(38),
+                rate: self.bits(18),
+            },
+            ranges: Ranges {
+                input: self.bits(6),
+                label: self.bits(8),
+                weight: self.bits(8),
+                activation: self.bits(8),
+                sum: self.bits(14),
+                error: self.bits(10),
+            },
+            metrics: (0..self.below(4)).map(|_| self.of(&all)).collect(),
+        }
+    }
+}
+
+/// A check that lets a job through answers for all of it, its metrics included.
+#[test]
+fn what_is_let_through_runs() {
+    let mut random = Random(1);
+    let mut passed = 0;
+    for _ in 0..100_000 {
+        let job = random.job();
+        let Ok(plan) = job.check() else { continue };
+        passed += 1;
+        let run = Run { test_rows: 3, open_model: true, agree_every: 1, ..Run::all(&plan) };
+        let priced = cost(&run).map(|_| ());
+        assert!(priced.is_ok(), "{priced:?}: {job:?}");
+    }
+    assert!(passed > 1000, "{passed}");
+}
+
+/// Rows to measure on go through a wide layer a few at a time, not 2048.
+#[test]
+fn a_wide_model_is_measured_in_parts() {
+    let job = Job { start: Start::Inputs, ..Job::mlp(2, &[2, 1 << 20, 2], Loss::Softmax, 2, 1) };
+    let plan = job.check().unwrap();
+    let run = Run { test_rows: 2048, ..Run::all(&plan) };
+    let (price, _) = cost(&run).unwrap();
+    let most = price.operations().iter().map(|(_, count)| count.dealt).max().unwrap();
+    assert!(most < 1 << 28, "{most} bytes are dealt at once");
 }

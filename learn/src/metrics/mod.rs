@@ -30,6 +30,13 @@ pub struct Rows<E: Engine> {
 
 /// Rows that go through the model at once: more take fewer rounds and more memory.
 const AT_ONCE: usize = 2048;
+/// And numbers they have in the widest layer at most, if it is not one row alone.
+const NUMBERS_AT_ONCE: usize = 1 << 21;
+
+/// How many rows at once, of a model whose widest layer is this.
+fn rows_at_once(widest: usize) -> usize {
+    AT_ONCE.min(NUMBERS_AT_ONCE / widest.max(1)).max(1)
+}
 
 impl<E: Engine> Rows<E> {
     /// Of inputs `features` and `labels`, with this before their names.
@@ -54,7 +61,8 @@ impl<E: Engine> Rows<E> {
         let rows: Vec<u32> = (0..self.labels.shape().rows as u32).collect();
         let mut sums: Vec<Option<Shared<E>>> = metrics.iter().map(|_| None).collect();
         let mut scores: Vec<Shared<E>> = Vec::new();
-        for rows in rows.chunks(AT_ONCE) {
+        let widest = plan.job().widths.iter().copied().max().unwrap_or(0);
+        for rows in rows.chunks(rows_at_once(widest)) {
             let part = Part::new(session, plan, &ready, self, rows)?;
             for (metric, sum) in metrics.iter().zip(&mut sums) {
                 let more = match metric {

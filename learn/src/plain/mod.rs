@@ -35,7 +35,7 @@ impl<'p> Plain<'p> {
         let layers = plan.layers().iter().enumerate().map(|(l, layer)| {
             let (rows, cols) = (layer.inputs, layer.outputs);
             let weights = match plan.job().start {
-                Start::Zero | Start::Inputs => vec![0.0; rows * cols],
+                Start::Zero | Start::Inputs | Start::Dealer => vec![0.0; rows * cols],
                 Start::Seed(seed) => he(rows, cols, &seed.to_le_bytes(), l as u64),
             };
             let bias = vec![0.0; cols];

@@ -5,7 +5,7 @@ use dyad_learn::compare::compare;
 use dyad_learn::together::{clear, shared};
 use dyad_learn::{Job, Loss, Metric, Rate, Run, Schedule, Start};
 use dyad_mpc::Count;
-use dyad_mpc::together::{Lines, cost};
+use dyad_mpc::together::{JOB, Lines, Setting, cost};
 
 fn digits() -> Parts {
     sample(&dyad_data::digits().unwrap(), 8)
@@ -67,18 +67,30 @@ fn logistic_regression() {
     holds(&parts, &Job { metrics, scales, ..job }, 0.9);
 }
 
-/// The weights at the start are shared out, and nobody knows them; over sockets, for once.
+/// The weights at the start are shared out, and neither cloud knows them: as inputs, or drawn by
+/// the dealer, which draws the same whenever the job is begun anew. Over sockets, for once.
 #[test]
 fn secret_weights_at_the_start() {
-    let parts = digits();
-    let job = mlp(&parts, Loss::Softmax, 0.25);
-    let job = Job { start: Start::Inputs, epochs: 1, ..job };
-    let (plan, train, _) = parts.plan(&job).unwrap();
+    for start in [Start::Inputs, Start::Dealer] {
+        let parts = digits();
+        let job = mlp(&parts, Loss::Softmax, 0.25);
+        secret_weights(&parts, &Job { start, epochs: 1, ..job });
+    }
+}
+
+fn secret_weights(parts: &Parts, job: &Job) {
+    let (plan, train, _) = parts.plan(job).unwrap();
     let run = Run { open_model: true, ..Run::all(&plan) };
     let after = |seed| {
-        let inputs = [train.inputs(&plan, ""), plan.secret_start(&[seed; 32])].concat();
-        let (expected, _) = clear(&run, &inputs, &mut |_| {}).unwrap();
-        let finished = shared(&run, &inputs, None, Lines::Tcp, &|_, _| {}).unwrap();
+        let rows = train.inputs(&plan, "");
+        let weights = match job.start {
+            Start::Dealer => plan.dealer_inputs(&[seed; 32], &JOB),
+            _ => plan.secret_start(&[seed; 32]),
+        };
+        let (expected, _) = clear(&run, &[&rows[..], &weights].concat(), &mut |_| {}).unwrap();
+        let setting = Setting { secret: Some([seed; 32]), ..Lines::Tcp.into() };
+        let inputs = if job.start == Start::Dealer { rows } else { [rows, weights].concat() };
+        let finished = shared(&run, &inputs, None, setting, &|_, _| {}).unwrap();
         assert_eq!(finished.opened, expected);
         // The greeting is not the program's.
         let count = cost(&run).unwrap().0.count();

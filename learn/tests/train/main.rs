@@ -12,6 +12,7 @@
 
 mod checkpoints;
 mod digits;
+mod killed;
 mod metrics;
 mod mnist;
 mod numbers;

@@ -1,35 +1,28 @@
 //! What a cloud stores between steps: its shares of the model, and nothing that is masked.
 //!
-//! ```text
-//! magic, version, job, nonces, party, step,
-//! tensors: (name, rows, columns, scale, bound, words) ...
-//! SHA-256 of all before it
-//! ```
-//!
-//! Numbers are little-endian. A checkpoint is one half of two: halves of different attempts or
+//! A checkpoint is one half of two: halves of different attempts or
 //! steps give random weights, silently. Neither party sees the other's half, so what the run that
 //! goes on is agreed on by, its contract, names the attempt and the step of one's own
 //! ([`Checkpoint::bind`]): unequal halves are refused at the greeting, before a step.
 //! A run that goes on is a new attempt: masks are drawn anew, the weights are the same bits.
 
+mod format;
+
+pub use format::{Fault, VERSION};
+
 use crate::mlp::{NAMES, metas};
 use crate::plan::Plan;
 use crate::train::Training;
 use dyad_mpc::engine::Engine;
+use dyad_mpc::files;
 use dyad_mpc::prg::{Attempt, Party};
 use dyad_mpc::tensor::Meta;
 use dyad_mpc::together::Input;
 use sha2::{Digest, Sha256};
 use std::fmt;
-use std::fs::{self, File, OpenOptions};
+use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
-
-const MAGIC: &[u8; 8] = b"dyadckpt";
-/// Of the format.
-pub const VERSION: u32 = 1;
-/// A tensor's name is no longer; nor are more tensors believed than this.
-const MOST: usize = 1 << 16;
 
 /// Whose state this is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -155,6 +148,12 @@ impl Checkpoint {
         self.step
     }
 
+    /// The state: shares, or numbers of a run in the clear.
+    #[must_use]
+    pub fn tensors(&self) -> &[Input] {
+        &self.tensors
+    }
+
     /// What a run that goes on from here is agreed on by, in place of its program's hash: the hash
     /// of it, and of the attempt and the step that the state is of.
     #[must_use]
@@ -214,23 +213,14 @@ impl Checkpoint {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
             _ => {}
         }
-        let mut options = OpenOptions::new();
-        options.write(true).create_new(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let mut file = options.open(&new).map_err(failed)?;
+        let mut file = files::create_private(&new).map_err(failed)?;
         file.write_all(&self.to_bytes()).and_then(|()| file.sync_all()).map_err(failed)?;
         fs::rename(&new, path).map_err(failed)?;
         // The name is durable once its folder is.
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-        let folder = folder.unwrap_or_else(|| Path::new("."));
-        if cfg!(unix) {
-            File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)?;
-        }
-        Ok(())
+        files::sync_folder(files::folder(path)).map_err(failed)
     }
 
-    /// Reads one.
+    /// Reads one: [`from_bytes`](Self::from_bytes) of a file.
     pub fn read(path: &Path) -> Result<Self, Refused> {
         let bytes = fs::read(path)
             .map_err(|source| Refused::Io { path: path.display().to_string(), source })?;
@@ -238,79 +228,6 @@ impl Checkpoint {
             Fault::Version(theirs) => Refused::Version { path: path.display().to_string(), theirs },
             Fault::Damaged(what) => Refused::Damaged { path: path.display().to_string(), what },
         })
-    }
-
-    fn to_bytes(&self) -> Vec<u8> {
-        let mut out = Vec::new();
-        out.extend_from_slice(MAGIC);
-        out.extend_from_slice(&VERSION.to_le_bytes());
-        out.extend_from_slice(&self.attempt.job);
-        out.extend_from_slice(self.attempt.nonces.as_flattened());
-        out.push(match self.holder {
-            Holder::Cloud(party) => party.index() as u8,
-            Holder::Clear => 2,
-        });
-        out.extend_from_slice(&self.step.to_le_bytes());
-        out.extend_from_slice(&(self.tensors.len() as u64).to_le_bytes());
-        for Input { name, meta, words } in &self.tensors {
-            out.extend_from_slice(&(name.len() as u64).to_le_bytes());
-            out.extend_from_slice(name.as_bytes());
-            out.extend_from_slice(&(meta.shape.rows as u64).to_le_bytes());
-            out.extend_from_slice(&(meta.shape.cols as u64).to_le_bytes());
-            out.extend_from_slice(&[meta.scale, meta.bound]);
-            out.extend(words.iter().flat_map(|word| word.to_le_bytes()));
-        }
-        let digest = Sha256::digest(&out);
-        out.extend_from_slice(&digest);
-        out
-    }
-
-    fn from_bytes(bytes: &[u8]) -> Result<Self, Fault> {
-        let mut rest = Rest(bytes);
-        if rest.take::<8>()? != *MAGIC {
-            return Err(Fault::Damaged("it is no checkpoint"));
-        }
-        // The version before the digest: another version may have another one.
-        let version = u32::from_le_bytes(rest.take()?);
-        if version != VERSION {
-            return Err(Fault::Version(version));
-        }
-        let Some((body, digest)) = bytes.split_last_chunk::<32>() else { return Err(SHORT) };
-        if Sha256::digest(body)[..] != digest[..] {
-            return Err(Fault::Damaged("it was cut short or altered"));
-        }
-        let behind = bytes.len() - rest.0.len();
-        rest = Rest(body.get(behind..).ok_or(SHORT)?);
-        let job = rest.take()?;
-        let nonces = [rest.take()?, rest.take()?];
-        let holder = match rest.take::<1>()? {
-            [0] => Holder::Cloud(Party::Zero),
-            [1] => Holder::Cloud(Party::One),
-            [2] => Holder::Clear,
-            _ => return Err(Fault::Damaged("it names no party")),
-        };
-        let step = u64::from_le_bytes(rest.take()?);
-        let count = rest.size()?;
-        if count > MOST {
-            return Err(Fault::Damaged("it has too many tensors"));
-        }
-        let mut tensors = Vec::new();
-        for _ in 0..count {
-            let length = rest.size()?;
-            let name = rest.slice(length.min(MOST))?;
-            let name =
-                str::from_utf8(name).map_err(|_| Fault::Damaged("a name is not readable"))?;
-            let (rows, cols) = (rest.size()?, rest.size()?);
-            let [scale, bound] = rest.take()?;
-            let len = rows.checked_mul(cols).and_then(|len| len.checked_mul(8)).ok_or(SHORT)?;
-            let words = rest.slice(len)?.as_chunks::<8>().0;
-            let words = words.iter().map(|word| u64::from_le_bytes(*word)).collect();
-            tensors.push(Input::new(name, Meta::new(rows, cols, scale, bound), words));
-        }
-        if !rest.0.is_empty() {
-            return Err(Fault::Damaged("it is too long"));
-        }
-        Ok(Self { attempt: Attempt { job, nonces }, holder, step, tensors })
     }
 }
 
@@ -326,34 +243,6 @@ pub fn bind(program: [u8; 32], before: &Attempt, step: u64) -> [u8; 32] {
         .chain_update(step.to_le_bytes())
         .finalize()
         .into()
-}
-
-enum Fault {
-    Version(u32),
-    Damaged(&'static str),
-}
-
-const SHORT: Fault = Fault::Damaged("it is too short");
-
-/// What is left to read.
-struct Rest<'a>(&'a [u8]);
-
-impl<'a> Rest<'a> {
-    fn slice(&mut self, len: usize) -> Result<&'a [u8], Fault> {
-        let (slice, rest) = self.0.split_at_checked(len).ok_or(SHORT)?;
-        self.0 = rest;
-        Ok(slice)
-    }
-
-    fn take<const N: usize>(&mut self) -> Result<[u8; N], Fault> {
-        let (taken, rest) = self.0.split_first_chunk().ok_or(SHORT)?;
-        self.0 = rest;
-        Ok(*taken)
-    }
-
-    fn size(&mut self) -> Result<usize, Fault> {
-        usize::try_from(u64::from_le_bytes(self.take()?)).map_err(|_| SHORT)
-    }
 }
 
 fn short(job: &[u8; 32]) -> String {
