@@ -1,5 +1,5 @@
-//! Writes the seeds of `fuzz/corpus` for the targets of `bcp/`, after a change of an encoding:
-//! `cargo run --example seeds`. Those for `data/` are files as owners have them.
+//! Writes the seeds of `fuzz/corpus` for the targets of `bcp/`, `mpc/` and `learn/`, after a change
+//! of an encoding: `cargo run --example seeds`. Those for `data/` are files as owners have them.
 
 use dyad_bcp::Plaintext;
 use dyad_bcp::packing::{Slot, SlotLayout};
@@ -29,6 +29,9 @@ fn main() {
     write("master_key", "valid", &w.master.to_bytes());
     write("slots", "none", &[8, 80, 0]);
     write("slots", "five", &slots());
+    for (target, name, bytes) in dyad_fuzz::training::seed_files() {
+        write(target, name, &bytes);
+    }
 }
 
 /// Five values in slots of 90 bits, two to a plaintext.

@@ -4,6 +4,8 @@
 //!
 //! Every function returns whether the bytes were accepted.
 
+pub mod training;
+
 use dyad_bcp::packing::SlotLayout;
 use dyad_bcp::{
     ClaimedKey, Head, KeySize, MasterKey, Partial, Plaintext, ProofContext, PublicParams,
