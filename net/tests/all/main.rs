@@ -1,0 +1,7 @@
+//! What this crate promises, tested through its public face.
+#![allow(missing_docs, clippy::unwrap_used)]
+
+mod common;
+mod keys;
+mod link;
+mod tls;

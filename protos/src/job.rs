@@ -1,0 +1,138 @@
+//! A job: what is to be trained on which uploads, and who gets the model. Every owner whose data
+//! it uses signs its digest.
+
+use crate::text::Content;
+use crate::{Hex, Name, limits};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+
+/// Of the format.
+pub const VERSION: u32 = 1;
+
+/// What is proposed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Job {
+    /// [`VERSION`].
+    pub version: u32,
+    /// Drawn by the author's program: no id is used twice.
+    pub id: Hex<16>,
+    /// The study's digest.
+    pub study: Hex<32>,
+    /// Who proposes it.
+    pub author: Name,
+    /// The release whose program it is, for people; `program` is what counts.
+    pub release: String,
+    /// Hash of the program's operations.
+    pub program: Hex<32>,
+    /// Who may have the model, and how it is opened.
+    pub opening: Opening,
+    /// Those who get it.
+    pub recipients: Vec<Name>,
+    /// Who may ask the model that is still shared, later.
+    #[serde(default)]
+    pub may_predict: Vec<Name>,
+    /// Rows left out because a column is missing; none means that such rows are refused.
+    pub left_out: u64,
+    /// Rows that are used.
+    pub rows: u64,
+    /// Digest of their pseudonyms, in order.
+    pub rows_digest: Hex<32>,
+    /// Of these, rows that the metrics are measured on and that are not trained on.
+    pub test_rows: u64,
+    /// From which the test rows are drawn.
+    pub split: u64,
+    /// Steps between checkpoints.
+    pub checkpoint: u64,
+    /// How it is computed.
+    pub engine: Engine,
+    /// Where the clouds' correlated randomness comes from.
+    pub randomness: Randomness,
+    /// The uploads, each with what both clouds signed for.
+    pub uploads: Vec<Upload>,
+    /// The training itself, as `learn` describes it.
+    pub train: toml::Table,
+}
+
+/// How the model is opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Opening {
+    /// With partial decryptions of all owners.
+    Joint,
+    /// Each cloud seals its share to each recipient.
+    Each,
+}
+
+/// How it is computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Engine {
+    /// On shares.
+    Share,
+}
+
+/// Where correlated randomness comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Randomness {
+    /// The key centre deals it.
+    Dealer,
+}
+
+/// An upload of a job.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Upload {
+    /// Whose.
+    pub owner: Name,
+    /// Digest of the manifest.
+    pub manifest: Hex<32>,
+    /// What C0 signed for.
+    pub c0: Hex<32>,
+    /// What C1 signed for.
+    pub c1: Hex<32>,
+}
+
+impl Content for Job {
+    const KIND: &'static str = "job";
+    const VERSION: u32 = VERSION;
+
+    fn version(&self) -> u32 {
+        self.version
+    }
+
+    fn check(&self) -> Result<(), String> {
+        let distinct = |names: &[Name]| names.iter().collect::<BTreeSet<_>>().len() == names.len();
+        if !distinct(&self.recipients) || !distinct(&self.may_predict) {
+            return Err("a recipient is named twice".into());
+        }
+        if self.recipients.is_empty() {
+            return Err("nobody gets the model".into());
+        }
+        if self.uploads.is_empty() || self.uploads.len() > limits::UPLOADS {
+            return Err(format!("{} uploads, 1 to {} may be", self.uploads.len(), limits::UPLOADS));
+        }
+        let uploads: BTreeSet<_> = self.uploads.iter().map(|upload| upload.manifest).collect();
+        if uploads.len() != self.uploads.len() {
+            return Err("an upload is named twice".into());
+        }
+        if !(1..=limits::ROWS).contains(&self.rows) || self.test_rows >= self.rows {
+            let (rows, test) = (self.rows, self.test_rows);
+            return Err(format!("{rows} rows, {test} of them to test on"));
+        }
+        if self.checkpoint == 0 {
+            return Err("checkpoints every 0 steps".into());
+        }
+        Ok(())
+    }
+}
+
+impl Job {
+    /// The owners whose data it uses: those who must sign.
+    #[must_use]
+    pub fn owners(&self) -> Vec<&Name> {
+        let owners: BTreeSet<_> = self.uploads.iter().map(|upload| &upload.owner).collect();
+        owners.into_iter().collect()
+    }
+}
