@@ -1,0 +1,36 @@
+//! The names of everything that is counted. All of them carry the label `service`.
+
+use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
+
+/// Jobs, by label `state`.
+pub const JOBS: &str = "dyad_jobs";
+/// Training steps done, by label `kind`.
+pub const STEPS: &str = "dyad_steps_total";
+/// How long a step took, by label `kind`.
+pub const STEP_SECONDS: &str = "dyad_step_seconds";
+/// Bytes over lines to other parties, by labels `peer` and `direction` (`sent`, `received`).
+pub const BYTES: &str = "dyad_bytes_total";
+/// 1 while something of label `party` is waited for, 0 if not.
+pub const WAITING_FOR: &str = "dyad_waiting_for";
+/// Requests refused, by label `cause`.
+pub const REFUSALS: &str = "dyad_refusals_total";
+/// Days left to the certificate of label `identity`.
+pub const CERTIFICATE_DAYS: &str = "dyad_certificate_days_left";
+/// Uploads, by label `state`.
+pub const UPLOADS: &str = "dyad_uploads";
+/// Bytes of payload uploaded, by label `mode`.
+pub const UPLOADED_BYTES: &str = "dyad_uploaded_bytes_total";
+
+/// Describes them to the recorder in use; [`Metrics::new`](crate::Metrics::new) does it for its
+/// own.
+pub fn describe() {
+    describe_gauge!(JOBS, "Jobs by state.");
+    describe_counter!(STEPS, "Training steps done, by kind.");
+    describe_histogram!(STEP_SECONDS, Unit::Seconds, "How long a step took, by kind.");
+    describe_counter!(BYTES, Unit::Bytes, "Bytes over lines to peers, by direction.");
+    describe_gauge!(WAITING_FOR, "1 while this party is waited for.");
+    describe_counter!(REFUSALS, "Requests refused, by cause.");
+    describe_gauge!(CERTIFICATE_DAYS, "Days until this certificate expires.");
+    describe_gauge!(UPLOADS, "Uploads by state.");
+    describe_counter!(UPLOADED_BYTES, Unit::Bytes, "Bytes of payload uploaded, by mode.");
+}
