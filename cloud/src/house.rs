@@ -1,0 +1,131 @@
+//! What every part of a cloud works with.
+
+use crate::ledger::Ledger;
+use crate::progress::Progress;
+use crate::refusal::{Cause, Refusal, refuse};
+use crate::trust::Frozen;
+use dyad_bcp::PublicParams;
+use dyad_net::identity::{Identity, Role};
+use dyad_net::member::Member;
+use dyad_net::tls::{Peer, peer};
+use dyad_node::store::Bulk;
+use dyad_node::{Context, series};
+use dyad_protos::Name;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// A cloud: who it is, what it keeps.
+pub struct House {
+    /// Who it is.
+    pub me: Member,
+    /// The cryptosystem.
+    pub params: PublicParams,
+    /// What it must not forget.
+    pub ledger: Ledger,
+    /// What is large.
+    pub bulk: Bulk,
+    /// Stop, health, metrics.
+    pub context: Context,
+    /// What runs.
+    pub progress: Progress,
+    /// Threads that a job computes with; 0: as many as there are cores.
+    pub threads: usize,
+    studies: Mutex<HashMap<[u8; 32], Arc<Frozen>>>,
+}
+
+impl House {
+    /// Puts one together.
+    #[must_use]
+    pub fn new(
+        me: Member,
+        params: PublicParams,
+        ledger: Ledger,
+        bulk: Bulk,
+        context: Context,
+        threads: usize,
+    ) -> Self {
+        let progress = Progress::default();
+        Self { me, params, ledger, bulk, context, progress, threads, studies: Mutex::default() }
+    }
+
+    /// C0 or C1.
+    #[must_use]
+    pub const fn role(&self) -> Role {
+        self.me.identity.role
+    }
+
+    /// Seconds since 1970.
+    #[must_use]
+    pub fn now(&self) -> u64 {
+        self.context.clock.now().millis().max(0) as u64 / 1000
+    }
+
+    /// A study that was met before.
+    pub async fn study(&self, digest: &[u8; 32]) -> Result<Arc<Frozen>, Refusal> {
+        if let Some(known) = self.known(digest) {
+            return Ok(known);
+        }
+        let Some((text, signature)) = self.ledger.study(digest).await? else {
+            return refuse(Cause::Unknown, "this study is not known here yet");
+        };
+        self.remember(&text, &signature)
+    }
+
+    /// A study that somebody shows: checked, and kept.
+    pub async fn meet(&self, text: &[u8], signature: &[u8]) -> Result<Arc<Frozen>, Refusal> {
+        let digest = dyad_protos::Document::<dyad_protos::Study>::read(text)?.digest();
+        if let Some(known) = self.known(&digest) {
+            return Ok(known);
+        }
+        let frozen = self.remember(text, signature)?;
+        self.ledger.keep_study(&digest, text, signature).await?;
+        Ok(frozen)
+    }
+
+    fn known(&self, digest: &[u8; 32]) -> Option<Arc<Frozen>> {
+        self.studies.lock().unwrap_or_else(PoisonError::into_inner).get(digest).cloned()
+    }
+
+    fn remember(&self, text: &[u8], signature: &[u8]) -> Result<Arc<Frozen>, Refusal> {
+        // Proofs of many members take a while.
+        let frozen = tokio::task::block_in_place(|| {
+            Frozen::check(text, signature, &self.me, &self.params).map(Arc::new)
+        })?;
+        let mut studies = self.studies.lock().unwrap_or_else(PoisonError::into_inner);
+        studies.insert(frozen.study.digest(), Arc::clone(&frozen));
+        Ok(frozen)
+    }
+
+    /// The owner who asks.
+    pub fn owner<T>(&self, request: &tonic::Request<T>) -> Result<(Name, Peer), Refusal> {
+        let peer = self.peer(request, Role::Owner)?;
+        Ok((peer.identity.name.clone(), peer))
+    }
+
+    /// The one who asks, who must have this role.
+    pub fn peer<T>(&self, request: &tonic::Request<T>, role: Role) -> Result<Peer, Refusal> {
+        let no_certificate =
+            |status: tonic::Status| Refusal::new(Cause::Stranger, status.message());
+        let peer = peer(request).map_err(no_certificate)?;
+        if peer.identity.role == role {
+            return Ok(peer);
+        }
+        let Identity { role: theirs, name } = &peer.identity;
+        let what = format!("this is for the role {role}; {name} has the role {theirs}");
+        refuse(Cause::Stranger, what)
+    }
+
+    /// Refuses in words: logged, counted, told.
+    pub fn told<T>(
+        &self,
+        call: &'static str,
+        result: Result<T, Refusal>,
+    ) -> Result<T, tonic::Status> {
+        result.map_err(|refusal| {
+            let cause = refusal.cause.as_str();
+            tracing::warn!(call, cause, what = %refusal.what, "refused");
+            self.context.metrics.counter(series::REFUSALS, &[("cause", cause)]).increment(1);
+            refusal.into()
+        })
+    }
+}

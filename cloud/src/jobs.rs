@@ -1,0 +1,297 @@
+//! Jobs: proposed, approved by every owner, revoked, cancelled. Each cloud checks all of it itself.
+
+use crate::align::Alignment;
+use crate::house::House;
+use crate::ledger::{Approval, JobRow, State, UploadRow};
+use crate::refusal::{Cause, Refusal, refuse};
+use crate::trust::Frozen;
+use dyad_protos::consent::{APPROVED, CANCELLED, PROPOSED, REVOKED, approval};
+use dyad_protos::job::Opening;
+use dyad_protos::wire::cloud::v1::{
+    ApproveRequest, JobReply, Opened, ProposeRequest, RevokeRequest,
+};
+use dyad_protos::{Document, Job, Name};
+use std::sync::Arc;
+
+/// An approval cannot be given for longer.
+const LONGEST_APPROVAL: u64 = 366 * 86_400;
+
+/// A job with all that it is about.
+pub struct Case {
+    /// The job.
+    pub row: JobRow,
+    /// Its study.
+    pub study: Arc<Frozen>,
+}
+
+impl House {
+    /// A job that there is.
+    pub async fn case(&self, digest: &[u8; 32]) -> Result<Case, Refusal> {
+        let Some(row) = self.ledger.job(digest).await? else {
+            return refuse(Cause::Unknown, "there is no such job here: propose it to both clouds");
+        };
+        let study = self.study(&row.job.study.0).await?;
+        Ok(Case { row, study })
+    }
+
+    /// The same, for a member of its study.
+    pub async fn case_for(
+        &self,
+        owner: &Name,
+        fingerprint: &[u8; 32],
+        digest: &[u8; 32],
+    ) -> Result<Case, Refusal> {
+        let case = self.case(digest).await?;
+        case.study.is_member(owner, fingerprint)?;
+        Ok(case)
+    }
+
+    /// Somebody proposes a job.
+    pub async fn propose(
+        &self,
+        owner: &Name,
+        fingerprint: &[u8; 32],
+        request: &ProposeRequest,
+    ) -> Result<JobReply, Refusal> {
+        let job = Document::<Job>::read(&request.job)?;
+        let study = self.meet(&request.study, &request.study_signature).await?;
+        study.is_member(owner, fingerprint)?;
+        if job.study.0 != study.study.digest() {
+            return refuse(Cause::Changed, "the job is of another study than the one shown");
+        }
+        if job.author != *owner {
+            return refuse(Cause::Stranger, format!("{owner} proposes a job of {}", job.author));
+        }
+        study.signed_by(&job.author, PROPOSED, &job.digest(), &request.signature)?;
+        match self.ledger.job_of(&job.id.0).await? {
+            Some(known) if known == job.digest() => {}
+            Some(_) => {
+                let what = format!("job id {} was used before: draw another", job.id);
+                return refuse(Cause::Changed, what);
+            }
+            None => {
+                let training = study.training(&job)?;
+                tokio::task::block_in_place(|| study.same_program(&job, &training))?;
+                self.fits(&study, &job).await?;
+                let steps = training.plan().steps();
+                self.ledger.propose(&job, &request.signature, steps).await?;
+                self.audit(owner.as_str(), "job proposed", &job.digest()).await?;
+            }
+        }
+        self.job_reply(&self.case(&job.digest()).await?).await
+    }
+
+    /// Are the job's uploads here, as it says, and do their rows fit together as it says?
+    pub async fn fits(
+        &self,
+        study: &Frozen,
+        job: &Job,
+    ) -> Result<(Vec<UploadRow>, Alignment), Refusal> {
+        study.people(job)?;
+        let mut rows = Vec::new();
+        for upload in &job.uploads {
+            let row = self.upload(&upload.manifest.0).await?;
+            let received = row.received.map(|(digest, _)| digest);
+            if received != Some(self.receipt_of(upload)) || row.manifest.owner != upload.owner {
+                let what = format!(
+                    "what {} holds of an upload of {} is not what the job says: upload it anew",
+                    self.me.identity, upload.owner
+                );
+                return refuse(Cause::Changed, what);
+            }
+            rows.push(row);
+        }
+        let digests: Vec<_> = job.uploads.iter().map(|upload| upload.manifest.0).collect();
+        let aligned = self.align(study, &digests).await?;
+        if aligned.incomplete != job.left_out {
+            let lacking = aligned.owners.iter().filter(|(_, (_, lacking))| *lacking > 0);
+            let lacking: Vec<_> =
+                lacking.map(|(owner, (_, rows))| format!("{rows} of {owner}")).collect();
+            let what = format!(
+                "{} rows lack a column ({}), the job leaves {} out",
+                aligned.incomplete,
+                lacking.join(", "),
+                job.left_out
+            );
+            return refuse(Cause::Data, what);
+        }
+        if aligned.rows.len() as u64 != job.rows || aligned.digest() != job.rows_digest.0 {
+            let what = format!(
+                "{} rows match, the job is for {}, or for others",
+                aligned.rows.len(),
+                job.rows
+            );
+            return refuse(Cause::Data, what);
+        }
+        Ok((rows, aligned))
+    }
+
+    /// An owner approves.
+    pub async fn approve(
+        &self,
+        owner: &Name,
+        case: Case,
+        request: &ApproveRequest,
+    ) -> Result<JobReply, Refusal> {
+        let job = &case.row.job;
+        let now = self.now();
+        if !job.owners().contains(&owner) {
+            let what = format!("{owner} has no data in this job: nothing is to be approved");
+            return refuse(Cause::Stranger, what);
+        }
+        if request.expires <= now || request.expires > now + LONGEST_APPROVAL {
+            let what = "the approval ends in the past, or more than a year ahead: \
+                        check the clock and the date";
+            return refuse(Cause::State, what);
+        }
+        let message = approval(&job.digest(), request.expires);
+        case.study.signed_by(owner, APPROVED, &message, &request.signature)?;
+        let signature = request.signature.as_ref();
+        if self.ledger.is_revoked(&job.digest(), owner.as_str(), signature).await? {
+            return refuse(Cause::State, "this very approval was taken back: sign a new one");
+        }
+        if matches!(case.row.state, State::Proposed | State::Approved) {
+            let wrong = |_| Refusal::new(Cause::Signature, "no signature");
+            let signature = request.signature.as_ref().try_into().map_err(wrong)?;
+            let given = Approval { owner: owner.clone(), expires: request.expires, signature };
+            self.ledger.approve(&job.digest(), &given).await?;
+            self.audit(owner.as_str(), "job approved", &job.digest()).await?;
+            self.settle(&job.digest()).await?;
+        }
+        self.job_reply(&self.case(&job.digest()).await?).await
+    }
+
+    /// Proposed or approved, by the approvals that stand now.
+    pub async fn settle(&self, job: &[u8; 32]) -> Result<State, Refusal> {
+        let case = self.case(job).await?;
+        let (from, to) = match (case.row.state, self.awaited(&case).await?.is_empty()) {
+            (State::Proposed, true) => (State::Proposed, State::Approved),
+            (State::Approved, false) => (State::Approved, State::Proposed),
+            (state, _) => return Ok(state),
+        };
+        self.ledger.advance(job, &[from], to).await?;
+        Ok(to)
+    }
+
+    /// Owners whose approval is awaited.
+    pub async fn awaited(&self, case: &Case) -> Result<Vec<Name>, Refusal> {
+        let approvals = self.ledger.approvals(&case.row.job.digest()).await?;
+        Ok(case.study.awaited(&case.row.job, &approvals, self.now()))
+    }
+
+    /// An owner takes the approval back.
+    pub async fn revoke(
+        &self,
+        owner: &Name,
+        case: Case,
+        request: &RevokeRequest,
+    ) -> Result<JobReply, Refusal> {
+        let job = case.row.job.digest();
+        case.study.signed_by(owner, REVOKED, &job, &request.signature)?;
+        if !self.ledger.revoke(&job, owner.as_str(), &request.signature).await? {
+            return refuse(Cause::State, format!("the job is {} already", case.row.state));
+        }
+        self.audit(owner.as_str(), "approval revoked", &job).await?;
+        self.job_reply(&self.case(&job).await?).await
+    }
+
+    /// The author calls it off.
+    pub async fn cancel(
+        &self,
+        owner: &Name,
+        case: Case,
+        request: &RevokeRequest,
+    ) -> Result<JobReply, Refusal> {
+        let job = case.row.job.digest();
+        if case.row.job.author != *owner {
+            return refuse(
+                Cause::Stranger,
+                format!("the job is {}'s to cancel", case.row.job.author),
+            );
+        }
+        case.study.signed_by(owner, CANCELLED, &job, &request.signature)?;
+        let before = [State::Proposed, State::Approved, State::Running, State::Cancelled];
+        if !self.ledger.advance(&job, &before, State::Cancelled).await? {
+            return refuse(Cause::State, format!("the job is {} already", case.row.state));
+        }
+        self.progress.call_off(&job);
+        self.audit(owner.as_str(), "job cancelled", &job).await?;
+        self.end_at_kgc(&job).await;
+        self.job_reply(&self.case(&job).await?).await
+    }
+
+    /// A job as its owners are told of it.
+    pub async fn job_reply(&self, case: &Case) -> Result<JobReply, Refusal> {
+        let Case { row, study } = case;
+        let job = &row.job;
+        let names = |names: Vec<Name>| names.iter().map(Name::to_string).collect::<Vec<_>>();
+        let early = matches!(row.state, State::Proposed | State::Approved);
+        let awaited = if early { self.awaited(case).await? } else { Vec::new() };
+        let owners = job.owners().into_iter();
+        let approved = owners.filter(|owner| !awaited.contains(owner)).cloned().collect();
+        let running = self.progress.of(&job.digest());
+        let step = running.as_ref().map_or(row.step, |running| running.done().max(row.step));
+        let training = study.training(job)?;
+        let bytes = |bytes: Option<Vec<u8>>| bytes.unwrap_or_default().into();
+        let opened = row.opened.as_deref().map(read_opened).transpose()?.unwrap_or_default();
+        Ok(JobReply {
+            job: job.digest().to_vec().into(),
+            text: job.text().to_vec().into(),
+            state: row.state.as_str().to_owned(),
+            reason: row.reason.clone(),
+            approved: names(approved),
+            awaited: names(awaited),
+            step,
+            steps: row.steps,
+            epoch: step / training.plan().steps_per_epoch().max(1),
+            steps_per_second: running.as_ref().map_or(0.0, |running| running.rate()),
+            opened,
+            attempts: row.attempts,
+            release: bytes(row.heads.map(|heads| heads.to_vec())),
+            signature: bytes(row.signature.map(|signature| signature.to_vec())),
+            answers_awaited: names(self.answers_awaited(case).await?),
+        })
+    }
+
+    /// Members whose partial decryptions are still awaited, once the model is sealed.
+    pub async fn answers_awaited(&self, case: &Case) -> Result<Vec<Name>, Refusal> {
+        let job = &case.row.job;
+        if case.row.state != State::Sealed || job.opening != Opening::Joint {
+            return Ok(Vec::new());
+        }
+        let answers = self.ledger.answers(&job.digest()).await?;
+        let answered = |owner: &Name| {
+            job.recipients.iter().all(|recipient| {
+                answers.iter().any(|(from, to, _)| from == owner && to == recipient)
+            })
+        };
+        let members = case.study.study.members.iter().map(|member| member.name.clone());
+        Ok(members.filter(|owner| !answered(owner)).collect())
+    }
+}
+
+/// What was opened, as it is kept: each tensor's scale, count and words.
+#[must_use]
+pub fn write_opened(opened: &[(u8, Vec<u64>)]) -> Vec<u8> {
+    let mut out = Vec::new();
+    for (scale, words) in opened {
+        out.push(*scale);
+        out.extend((words.len() as u64).to_le_bytes());
+        out.extend(words.iter().flat_map(|word| word.to_le_bytes()));
+    }
+    out
+}
+
+fn read_opened(mut bytes: &[u8]) -> Result<Vec<Opened>, Refusal> {
+    let damaged = || Refusal::new(Cause::Own, "the ledger is damaged: restore it from a backup");
+    let mut opened = Vec::new();
+    while let Some((scale, rest)) = bytes.split_first() {
+        let (count, rest) = rest.split_first_chunk().ok_or_else(damaged)?;
+        let count = u64::from_le_bytes(*count).checked_mul(8).ok_or_else(damaged)?;
+        let (words, rest) = rest.split_at_checked(count as usize).ok_or_else(damaged)?;
+        let words = words.as_chunks().0.iter().map(|word| i64::from_le_bytes(*word)).collect();
+        opened.push(Opened { scale: u32::from(*scale), words });
+        bytes = rest;
+    }
+    Ok(opened)
+}

@@ -1,0 +1,441 @@
+//! Jobs in the ledger.
+
+use super::{Ledger, Result, damaged, optional};
+use dyad_mpc::prg::Attempt;
+use dyad_node::store::{Row, sql};
+use dyad_protos::{Document, Job, Name};
+use std::fmt;
+
+/// How far a job has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Approvals are awaited.
+    Proposed,
+    /// All owners have signed.
+    Approved,
+    /// An attempt has begun: approvals can no longer be taken back.
+    Running,
+    /// Both clouds hold their share of the model.
+    Trained,
+    /// What is released is fixed and signed.
+    Sealed,
+    /// Recipients can have it.
+    Released,
+    /// It cannot be run.
+    Failed,
+    /// Called off.
+    Cancelled,
+}
+
+impl State {
+    const ALL: [Self; 8] = [
+        Self::Proposed,
+        Self::Approved,
+        Self::Running,
+        Self::Trained,
+        Self::Sealed,
+        Self::Released,
+        Self::Failed,
+        Self::Cancelled,
+    ];
+
+    /// As it is written.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Proposed => "proposed",
+            Self::Approved => "approved",
+            Self::Running => "running",
+            Self::Trained => "trained",
+            Self::Sealed => "sealed",
+            Self::Released => "released",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    /// Will nothing more happen to it?
+    #[must_use]
+    pub const fn is_over(self) -> bool {
+        matches!(self, Self::Released | Self::Failed | Self::Cancelled)
+    }
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A job.
+#[derive(Clone, Debug)]
+pub struct JobRow {
+    /// What owners sign.
+    pub job: Document<Job>,
+    /// How far it has come.
+    pub state: State,
+    /// Why it failed, or what it waits for.
+    pub reason: String,
+    /// Steps done, as of the last checkpoint.
+    pub step: u64,
+    /// Steps in all.
+    pub steps: u64,
+    /// Attempts begun.
+    pub attempts: u32,
+    /// What was opened.
+    pub opened: Option<Vec<u8>>,
+    /// Digest of the heads, once sealed, with this cloud's signature and the other's.
+    pub heads: Option<[u8; 32]>,
+    /// This cloud's signature.
+    pub signature: Option<[u8; 64]>,
+    /// The other cloud's.
+    pub peer_signature: Option<[u8; 64]>,
+}
+
+impl JobRow {
+    fn read(row: &Row) -> Result<Self> {
+        let text: Vec<u8> = row.get("text")?;
+        let state: String = row.get("state")?;
+        let state = State::ALL.into_iter().find(|known| known.as_str() == state);
+        Ok(Self {
+            job: Document::read(&text)?,
+            state: state.ok_or_else(|| damaged("job"))?,
+            reason: row.get("reason")?,
+            step: row.get::<i64>("step")? as u64,
+            steps: row.get::<i64>("steps")? as u64,
+            attempts: row.get::<i64>("attempts")? as u32,
+            opened: row.get("opened")?,
+            heads: optional(row, "heads")?,
+            signature: optional(row, "release_signature")?,
+            peer_signature: optional(row, "release_peer_signature")?,
+        })
+    }
+}
+
+/// An owner's approval.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Approval {
+    /// Whose.
+    pub owner: Name,
+    /// Seconds since 1970.
+    pub expires: u64,
+    /// Of the owner.
+    pub signature: [u8; 64],
+}
+
+impl Ledger {
+    /// One job.
+    pub async fn job(&self, digest: &[u8; 32]) -> Result<Option<JobRow>> {
+        let row = self.first(sql("SELECT * FROM jobs WHERE digest = $1").bind(&digest[..])).await?;
+        row.as_ref().map(JobRow::read).transpose()
+    }
+
+    /// The jobs of a study.
+    pub async fn jobs(&self, study: &[u8; 32]) -> Result<Vec<JobRow>> {
+        let rows = self
+            .all(sql("SELECT * FROM jobs WHERE study = $1 ORDER BY digest").bind(&study[..]))
+            .await?;
+        rows.iter().map(JobRow::read).collect()
+    }
+
+    /// Jobs for which there is something to do.
+    pub async fn open_jobs(&self) -> Result<Vec<JobRow>> {
+        let rows = self
+            .all(sql(
+                "SELECT * FROM jobs WHERE state IN ('proposed', 'approved', 'running', 'trained') \
+             ORDER BY digest",
+            ))
+            .await?;
+        rows.iter().map(JobRow::read).collect()
+    }
+
+    /// The digest of the job with this id.
+    pub async fn job_of(&self, id: &[u8; 16]) -> Result<Option<[u8; 32]>> {
+        let row = self.first(sql("SELECT digest FROM jobs WHERE id = $1").bind(&id[..])).await?;
+        row.as_ref().map(|row| Ok(row.get("digest")?)).transpose()
+    }
+
+    /// A new job. Does nothing if it is there.
+    pub async fn propose(&self, job: &Document<Job>, signature: &[u8], steps: u64) -> Result<()> {
+        self.run(
+            sql(
+                "INSERT INTO jobs (digest, id, study, text, signature, state, reason, step, steps, \
+             attempts) VALUES ($1, $2, $3, $4, $5, 'proposed', '', 0, $6, 0) \
+             ON CONFLICT (digest) DO NOTHING",
+            )
+            .bind(&job.digest()[..])
+            .bind(&job.id.0[..])
+            .bind(&job.study.0[..])
+            .bind(job.text())
+            .bind(signature)
+            .bind(steps as i64),
+        )
+        .await?;
+        Ok(())
+    }
+
+    /// Approvals that stand.
+    pub async fn approvals(&self, job: &[u8; 32]) -> Result<Vec<Approval>> {
+        let rows = self
+            .all(
+                sql("SELECT owner, expires, signature FROM approvals \
+             WHERE job = $1 AND revoked IS NULL ORDER BY owner")
+                .bind(&job[..]),
+            )
+            .await?;
+        let read = |row: &Row| {
+            Ok(Approval {
+                owner: row.get::<String>("owner")?.parse()?,
+                expires: row.get::<i64>("expires")? as u64,
+                signature: row.get("signature")?,
+            })
+        };
+        rows.iter().map(read).collect()
+    }
+
+    /// Was this very approval taken back?
+    pub async fn is_revoked(&self, job: &[u8; 32], owner: &str, signature: &[u8]) -> Result<bool> {
+        let row = self
+            .first(
+                sql("SELECT 1 FROM approvals \
+             WHERE job = $1 AND owner = $2 AND signature = $3 AND revoked IS NOT NULL")
+                .bind(&job[..])
+                .bind(owner)
+                .bind(signature),
+            )
+            .await?;
+        Ok(row.is_some())
+    }
+
+    /// An approval comes, or comes anew with another end.
+    pub async fn approve(&self, job: &[u8; 32], approval: &Approval) -> Result<()> {
+        self.run(sql(
+            "INSERT INTO approvals (job, owner, expires, signature) VALUES ($1, $2, $3, $4) \
+             ON CONFLICT (job, owner) \
+             DO UPDATE SET expires = excluded.expires, signature = excluded.signature, revoked = NULL",
+        )
+        .bind(&job[..])
+        .bind(approval.owner.as_str())
+        .bind(approval.expires as i64)
+        .bind(&approval.signature[..])).await?;
+        Ok(())
+    }
+
+    /// An approval is taken back. False if the job has begun.
+    pub async fn revoke(&self, job: &[u8; 32], owner: &str, signature: &[u8]) -> Result<bool> {
+        let mut tx = self.db.begin().await?;
+        let row =
+            sql("SELECT state FROM jobs WHERE digest = $1").bind(&job[..]).one(&mut tx).await?;
+        if !matches!(row.get::<String>("state")?.as_str(), "proposed" | "approved") {
+            return Ok(false);
+        }
+        sql("UPDATE approvals SET revoked = $3 WHERE job = $1 AND owner = $2")
+            .bind(&job[..])
+            .bind(owner)
+            .bind(signature)
+            .execute(&mut tx)
+            .await?;
+        sql("UPDATE jobs SET state = 'proposed' WHERE digest = $1")
+            .bind(&job[..])
+            .execute(&mut tx)
+            .await?;
+        tx.commit().await?;
+        Ok(true)
+    }
+
+    /// From one of these states to another. False if it is in none of them.
+    pub async fn advance(&self, job: &[u8; 32], from: &[State], to: State) -> Result<bool> {
+        for from in from {
+            let done = self
+                .run(
+                    sql("UPDATE jobs SET state = $3, reason = '' WHERE digest = $1 AND state = $2")
+                        .bind(&job[..])
+                        .bind(from.as_str())
+                        .bind(to.as_str()),
+                )
+                .await?;
+            if done > 0 {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Why it waits, or what went wrong.
+    pub async fn note(&self, job: &[u8; 32], reason: &str) -> Result<()> {
+        self.run(sql("UPDATE jobs SET reason = $2 WHERE digest = $1").bind(&job[..]).bind(reason))
+            .await?;
+        Ok(())
+    }
+
+    /// It cannot be run.
+    pub async fn fail(&self, job: &[u8; 32], reason: &str) -> Result<()> {
+        self.run(
+            sql("UPDATE jobs SET state = 'failed', reason = $2 \
+             WHERE digest = $1 AND state NOT IN ('sealed', 'released', 'cancelled')")
+            .bind(&job[..])
+            .bind(reason),
+        )
+        .await?;
+        Ok(())
+    }
+
+    /// An attempt begins: the job runs from now on. False if this attempt was begun before.
+    pub async fn begin_attempt(&self, attempt: &Attempt, now: u64) -> Result<bool> {
+        let mut tx = self.db.begin().await?;
+        let done =
+            sql("INSERT INTO attempts (job, nonce_0, nonce_1, began) VALUES ($1, $2, $3, $4) \
+             ON CONFLICT (job, nonce_0, nonce_1) DO NOTHING")
+            .bind(&attempt.job[..])
+            .bind(attempt.nonces[0])
+            .bind(attempt.nonces[1])
+            .bind(now as i64)
+            .execute(&mut tx)
+            .await?;
+        let moved = sql("UPDATE jobs SET state = 'running', attempts = attempts + 1 \
+             WHERE digest = $1 AND heads IS NULL AND state IN ('approved', 'running', 'trained')")
+        .bind(&attempt.job[..])
+        .execute(&mut tx)
+        .await?;
+        if done == 0 || moved == 0 {
+            return Ok(false);
+        }
+        tx.commit().await?;
+        Ok(true)
+    }
+
+    /// Checkpoints of a job, the newest first: attempt, step, object.
+    pub async fn checkpoints(&self, job: &[u8; 32]) -> Result<Vec<(Attempt, u64, String)>> {
+        let rows = self
+            .all(
+                sql("SELECT nonce_0, nonce_1, step, object FROM checkpoints WHERE job = $1 \
+             ORDER BY made DESC, step DESC")
+                .bind(&job[..]),
+            )
+            .await?;
+        let read = |row: &Row| {
+            let nonces = [row.get("nonce_0")?, row.get("nonce_1")?];
+            let step = row.get::<i64>("step")? as u64;
+            Ok((Attempt { job: *job, nonces }, step, row.get("object")?))
+        };
+        rows.iter().map(read).collect()
+    }
+
+    /// A checkpoint that is safely stored. Gives the objects that are needed no more: the last two
+    /// are kept.
+    pub async fn keep_checkpoint(
+        &self,
+        attempt: &Attempt,
+        step: u64,
+        object: &str,
+    ) -> Result<Vec<String>> {
+        let mut tx = self.db.begin().await?;
+        sql("INSERT INTO checkpoints (job, nonce_0, nonce_1, step, made, object) VALUES ($1, $2, \
+             $3, $4, (SELECT COALESCE(MAX(made), 0) + 1 FROM checkpoints WHERE job = $1), $5)")
+        .bind(&attempt.job[..])
+        .bind(attempt.nonces[0])
+        .bind(attempt.nonces[1])
+        .bind(step as i64)
+        .bind(object)
+        .execute(&mut tx)
+        .await?;
+        let old = sql("SELECT object FROM checkpoints WHERE job = $1 AND made <= \
+             (SELECT MAX(made) FROM checkpoints WHERE job = $1) - 2")
+        .bind(&attempt.job[..])
+        .all(&mut tx)
+        .await?;
+        let old = old
+            .iter()
+            .map(|row| row.get("object"))
+            .collect::<std::result::Result<Vec<String>, _>>()?;
+        for object in &old {
+            sql("DELETE FROM checkpoints WHERE job = $1 AND object = $2")
+                .bind(&attempt.job[..])
+                .bind(object)
+                .execute(&mut tx)
+                .await?;
+        }
+        sql("UPDATE jobs SET step = $2 WHERE digest = $1")
+            .bind(&attempt.job[..])
+            .bind(step as i64)
+            .execute(&mut tx)
+            .await?;
+        tx.commit().await?;
+        Ok(old)
+    }
+
+    /// The training is done: what was opened, and this cloud's share is stored.
+    pub async fn trained(&self, job: &[u8; 32], opened: &[u8]) -> Result<()> {
+        self.run(
+            sql("UPDATE jobs SET state = 'trained', opened = $2, step = steps, reason = '' \
+             WHERE digest = $1 AND state = 'running'")
+            .bind(&job[..])
+            .bind(opened),
+        )
+        .await?;
+        Ok(())
+    }
+
+    /// What is released is fixed. False if something else was fixed before.
+    pub async fn seal(
+        &self,
+        job: &[u8; 32],
+        heads: &[u8; 32],
+        signature: &[u8; 64],
+    ) -> Result<bool> {
+        let done = self
+            .run(
+                sql("UPDATE jobs SET heads = $2, release_signature = $3 \
+             WHERE digest = $1 AND (heads IS NULL OR heads = $2)")
+                .bind(&job[..])
+                .bind(&heads[..])
+                .bind(&signature[..]),
+            )
+            .await?;
+        Ok(done > 0)
+    }
+
+    /// The other cloud's signature on it.
+    pub async fn sealed_by_peer(&self, job: &[u8; 32], signature: &[u8; 64]) -> Result<()> {
+        self.run(
+            sql("UPDATE jobs SET release_peer_signature = $2 WHERE digest = $1")
+                .bind(&job[..])
+                .bind(&signature[..]),
+        )
+        .await?;
+        Ok(())
+    }
+
+    /// An owner's sealed partial decryptions for a recipient are all there.
+    pub async fn answered(
+        &self,
+        job: &[u8; 32],
+        owner: &str,
+        recipient: &str,
+        parts: u32,
+    ) -> Result<()> {
+        self.run(
+            sql("INSERT INTO answers (job, owner, recipient, parts) VALUES ($1, $2, $3, $4) \
+             ON CONFLICT (job, owner, recipient) DO NOTHING")
+            .bind(&job[..])
+            .bind(owner)
+            .bind(recipient)
+            .bind(i64::from(parts)),
+        )
+        .await?;
+        Ok(())
+    }
+
+    /// Who has answered for whom, in how many parts.
+    pub async fn answers(&self, job: &[u8; 32]) -> Result<Vec<(Name, Name, u32)>> {
+        let rows = self
+            .all(sql("SELECT owner, recipient, parts FROM answers WHERE job = $1").bind(&job[..]))
+            .await?;
+        let read = |row: &Row| {
+            let name = |column| row.get::<String>(column);
+            let parts = row.get::<i64>("parts")? as u32;
+            Ok((name("owner")?.parse()?, name("recipient")?.parse()?, parts))
+        };
+        rows.iter().map(read).collect()
+    }
+}

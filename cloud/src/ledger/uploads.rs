@@ -1,0 +1,183 @@
+//! Uploads in the ledger.
+
+use super::{Ledger, Result, damaged, optional};
+use dyad_node::store::{Row, sql};
+use dyad_protos::{Document, Manifest};
+
+/// How far an upload has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UploadState {
+    /// Chunks are awaited.
+    Open,
+    /// All are there.
+    Complete,
+    /// The owner took it back: its data are gone.
+    Withdrawn,
+}
+
+impl UploadState {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Complete => "complete",
+            Self::Withdrawn => "withdrawn",
+        }
+    }
+
+    fn read(text: &str) -> Result<Self> {
+        let states = [Self::Open, Self::Complete, Self::Withdrawn];
+        states.into_iter().find(|state| state.as_str() == text).ok_or_else(|| damaged("upload"))
+    }
+}
+
+/// An upload.
+#[derive(Clone, Debug)]
+pub struct UploadRow {
+    /// What the owner signed.
+    pub manifest: Document<Manifest>,
+    /// How far it has come.
+    pub state: UploadState,
+    /// When complete: digest of what was received, and this cloud's signature.
+    pub received: Option<([u8; 32], [u8; 64])>,
+}
+
+impl UploadRow {
+    fn read(row: &Row) -> Result<Self> {
+        let manifest: Vec<u8> = row.get("manifest")?;
+        let received = optional(row, "received")?;
+        let receipt = optional(row, "receipt")?;
+        Ok(Self {
+            manifest: Document::read(&manifest)?,
+            state: UploadState::read(&row.get::<String>("state")?)?,
+            received: received.zip(receipt),
+        })
+    }
+}
+
+impl Ledger {
+    /// One upload.
+    pub async fn upload(&self, digest: &[u8; 32]) -> Result<Option<UploadRow>> {
+        let row =
+            self.first(sql("SELECT * FROM uploads WHERE digest = $1").bind(&digest[..])).await?;
+        row.as_ref().map(UploadRow::read).transpose()
+    }
+
+    /// The uploads of a study, of all owners.
+    pub async fn uploads(&self, study: &[u8; 32]) -> Result<Vec<UploadRow>> {
+        let rows = self
+            .all(
+                sql("SELECT * FROM uploads WHERE study = $1 ORDER BY owner, digest")
+                    .bind(&study[..]),
+            )
+            .await?;
+        rows.iter().map(UploadRow::read).collect()
+    }
+
+    /// The upload of this owner with this id, whatever its manifest says.
+    pub async fn upload_of(&self, owner: &str, id: &[u8; 16]) -> Result<Option<[u8; 32]>> {
+        let row = self
+            .first(
+                sql("SELECT digest FROM uploads WHERE owner = $1 AND id = $2")
+                    .bind(owner)
+                    .bind(&id[..]),
+            )
+            .await?;
+        row.as_ref().map(|row| Ok(row.get("digest")?)).transpose()
+    }
+
+    /// A new upload. Does nothing if it is there.
+    pub async fn open_upload(&self, manifest: &Document<Manifest>, signature: &[u8]) -> Result<()> {
+        self.run(
+            sql("INSERT INTO uploads (digest, study, owner, id, manifest, signature, state) \
+             VALUES ($1, $2, $3, $4, $5, $6, 'open') ON CONFLICT (digest) DO NOTHING")
+            .bind(&manifest.digest()[..])
+            .bind(&manifest.study.0[..])
+            .bind(manifest.owner.as_str())
+            .bind(&manifest.id.0[..])
+            .bind(manifest.text())
+            .bind(signature),
+        )
+        .await?;
+        Ok(())
+    }
+
+    /// Digests of the chunks that are stored, in order, from the first on.
+    pub async fn chunks(&self, upload: &[u8; 32]) -> Result<Vec<[u8; 32]>> {
+        let rows = self
+            .all(
+                sql("SELECT digest FROM chunks WHERE upload = $1 ORDER BY place").bind(&upload[..]),
+            )
+            .await?;
+        rows.iter().map(|row| Ok(row.get("digest")?)).collect()
+    }
+
+    /// Chunks that are safely in the object store, `first` and those that follow.
+    pub async fn store_chunks(
+        &self,
+        upload: &[u8; 32],
+        first: u32,
+        digests: &[[u8; 32]],
+    ) -> Result<()> {
+        let mut tx = self.db.begin().await?;
+        for (place, digest) in (first..).zip(digests) {
+            sql("INSERT INTO chunks (upload, place, digest) VALUES ($1, $2, $3) \
+                 ON CONFLICT (upload, place) DO NOTHING")
+            .bind(&upload[..])
+            .bind(i64::from(place))
+            .bind(&digest[..])
+            .execute(&mut tx)
+            .await?;
+        }
+        Ok(tx.commit().await?)
+    }
+
+    /// All chunks are there.
+    pub async fn complete_upload(
+        &self,
+        upload: &[u8; 32],
+        received: &[u8; 32],
+        receipt: &[u8; 64],
+    ) -> Result<()> {
+        self.run(
+            sql("UPDATE uploads SET state = 'complete', received = $2, receipt = $3 \
+             WHERE digest = $1 AND state = 'open'")
+            .bind(&upload[..])
+            .bind(&received[..])
+            .bind(&receipt[..]),
+        )
+        .await?;
+        Ok(())
+    }
+
+    /// The owner takes it back. False if a job that has begun uses it.
+    pub async fn withdraw_upload(&self, upload: &[u8; 32], using: &[[u8; 32]]) -> Result<bool> {
+        let mut tx = self.db.begin().await?;
+        for job in using {
+            let row =
+                sql("SELECT state FROM jobs WHERE digest = $1").bind(&job[..]).one(&mut tx).await?;
+            let state: String = row.get("state")?;
+            if matches!(state.as_str(), "running" | "trained") {
+                return Ok(false);
+            }
+        }
+        for job in using {
+            sql("UPDATE jobs SET state = 'cancelled', reason = 'an upload was withdrawn' \
+                 WHERE digest = $1 AND state IN ('proposed', 'approved')")
+            .bind(&job[..])
+            .execute(&mut tx)
+            .await?;
+        }
+        sql("UPDATE uploads SET state = 'withdrawn' WHERE digest = $1")
+            .bind(&upload[..])
+            .execute(&mut tx)
+            .await?;
+        tx.commit().await?;
+        Ok(true)
+    }
+
+    /// Uploads that were taken back.
+    pub async fn withdrawn(&self) -> Result<Vec<[u8; 32]>> {
+        let rows = self.all(sql("SELECT digest FROM uploads WHERE state = 'withdrawn'")).await?;
+        rows.iter().map(|row| Ok(row.get("digest")?)).collect()
+    }
+}

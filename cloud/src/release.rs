@@ -1,0 +1,254 @@
+//! The trained model, for those whom the job names. No cloud ever has it.
+//!
+//! ```text
+//! each      every cloud seals its own share to each recipient's key of the frozen study
+//! joint     C0: Enc_h(share_0) to C1, slots of 66 bits; C1: (A, B) = Enc_h(share_0) Enc_h(share_1)
+//!           C1 gives owners A alone; each answers A^{sk_i}, sealed to every recipient
+//!           when all have answered, C1 gives recipients B and the answers: B / prod A^{sk_i}
+//! ```
+//!
+//! Who learns what: C1 sees ciphertexts and sealed answers; with open answers it would have the
+//! model. C0 sees no ciphertext of the model that is not its own. Owners see A, which says nothing.
+//! Both clouds sign what is released, once for each job. C0 signs the digest that C1 names: it has
+//! no ciphertext to hold it against, so this fixes what is released and does not vouch that C1 made
+//! it as it should.
+
+use crate::codec;
+use crate::house::House;
+use crate::jobs::Case;
+use crate::ledger::State;
+use crate::refusal::{Cause, Refusal, refuse};
+use bytes::Bytes;
+use dyad_bcp::packing::{Slot, SlotLayout};
+use dyad_bcp::{Ciphertext, PublicParams, RawCiphertext};
+use dyad_learn::checkpoint::Checkpoint;
+use dyad_net::contexts;
+use dyad_net::seal::{SealPublic, seal};
+use dyad_protos::codec::{read_each, write_each};
+use dyad_protos::job::Opening;
+use dyad_protos::limits::{CIPHERTEXTS, PARTS, SHARE_WORDS};
+use dyad_protos::wire::cloud::v1::{AnswerPart, Part};
+use dyad_protos::{Hex, Name, consent};
+
+/// Slots for sums of two shares: 64 bits and carries.
+pub fn layout(params: &PublicParams) -> dyad_bcp::Result<SlotLayout> {
+    SlotLayout::new(params, 64, 0)
+}
+
+/// The words of what is released: weights and biases, layer by layer.
+#[must_use]
+pub fn words(model: &Checkpoint) -> Vec<u64> {
+    let released = |name: &str| name.starts_with("weights ") || name.starts_with("bias ");
+    let tensors = model.tensors().iter().filter(|tensor| released(&tensor.name));
+    tensors.flat_map(|tensor| tensor.words.iter().copied()).collect()
+}
+
+/// A share in slots.
+pub fn pack(layout: &SlotLayout, words: &[u64]) -> dyad_bcp::Result<Vec<dyad_bcp::Plaintext>> {
+    let slots: Vec<_> = words.iter().map(|word| Slot::from_u64(*word)).collect();
+    layout.pack(&slots)
+}
+
+/// Where C1 keeps the model under the unified key.
+#[must_use]
+pub fn bodies_object(job: &[u8; 32]) -> String {
+    format!("jobs/{}/model", Hex(*job))
+}
+
+fn answer_object(job: &[u8; 32], owner: &Name, recipient: &Name, index: u32) -> String {
+    format!("jobs/{}/answers/{owner}/{recipient}/{index:06}", Hex(*job))
+}
+
+/// What both clouds sign of a model that is released to each.
+#[must_use]
+pub fn shares_digest(model: &Checkpoint) -> [u8; 32] {
+    let attempt = model.attempt();
+    consent::shares_digest(&attempt.job, &attempt.nonces, model.step())
+}
+
+impl House {
+    /// `each`: this cloud's share for one recipient.
+    pub async fn share(&self, case: &Case, recipient: &Name) -> Result<Vec<Part>, Refusal> {
+        let job = &case.row.job;
+        is_recipient(case, recipient)?;
+        if job.opening != Opening::Each {
+            return refuse(Cause::State, "this model is opened jointly, by all owners");
+        }
+        let Some(release) = case.row.heads.filter(|_| case.row.state == State::Released) else {
+            return refuse(Cause::State, format!("the job is {}, not released", case.row.state));
+        };
+        let model = self.model(&job.digest()).await?;
+        if shares_digest(&model) != release {
+            return refuse(Cause::Own, "another model is stored than the one that was signed for");
+        }
+        let key = case.study.study.member(recipient);
+        let key = key.ok_or_else(|| Refusal::new(Cause::Stranger, "no member"))?;
+        let (key, words) = (SealPublic(key.seal.0), words(&model));
+        let pieces = words.chunks(SHARE_WORDS);
+        let parts = pieces.len() as u32;
+        let part = |(index, words): (u32, &[u64])| {
+            let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+            let context = contexts::share(self.role(), &job.digest(), &release, recipient, index);
+            let content = seal(&key, &context, &bytes)?.into();
+            Ok(Part { index, parts, owner: String::new(), content })
+        };
+        (0..).zip(pieces).map(part).collect()
+    }
+
+    /// The model under the unified key, as C1 keeps it.
+    pub async fn bodies(&self, case: &Case) -> Result<Vec<Ciphertext>, Refusal> {
+        let bytes = self.bulk.get(&bodies_object(&case.row.job.digest())).await?;
+        let count = bytes.first_chunk().map_or(0, |count| u32::from_le_bytes(*count));
+        let key = case.study.unified.key();
+        tokio::task::block_in_place(|| codec::read(key, &bytes, count as usize))
+    }
+
+    /// `joint`: what owners answer to.
+    pub async fn heads(&self, case: &Case) -> Result<Vec<Part>, Refusal> {
+        if case.row.job.opening != Opening::Joint {
+            return refuse(
+                Cause::State,
+                "this model is released to each recipient: no answer is needed",
+            );
+        }
+        if !matches!(case.row.state, State::Sealed | State::Released) {
+            return refuse(Cause::State, format!("the job is {}, not sealed", case.row.state));
+        }
+        let bodies = self.bodies(case).await?;
+        Ok(in_parts(&bodies, "", |ciphertext| ciphertext.head().to_bytes()))
+    }
+
+    /// An owner's partial decryptions for one recipient.
+    pub async fn answer(
+        &self,
+        case: &Case,
+        owner: &Name,
+        parts: &[AnswerPart],
+    ) -> Result<(), Refusal> {
+        let job = case.row.job.digest();
+        if case.row.state != State::Sealed {
+            let what = format!("the job is {}: no answer is awaited", case.row.state);
+            return if case.row.state == State::Released {
+                Ok(())
+            } else {
+                refuse(Cause::State, what)
+            };
+        }
+        let Some(first) = parts.first() else {
+            return refuse(Cause::Message, "an answer without parts");
+        };
+        let recipient: Name = first.recipient.parse()?;
+        is_recipient(case, &recipient)?;
+        let whole = first.parts as usize == parts.len() && first.parts <= PARTS;
+        let mut numbered = (0..).zip(parts);
+        if !whole
+            || !numbered.all(|(at, part)| part.index == at && part.recipient == first.recipient)
+        {
+            return refuse(Cause::Message, "an answer whose parts are not in order");
+        }
+        let answered = self.ledger.answers(&job).await?;
+        if answered.iter().any(|(from, to, _)| from == owner && *to == recipient) {
+            return Ok(());
+        }
+        for part in parts {
+            let object = answer_object(&job, owner, &recipient, part.index);
+            self.bulk.put(&object, part.sealed.clone()).await?;
+        }
+        let count = parts.len() as u32;
+        self.ledger.answered(&job, owner.as_str(), recipient.as_str(), count).await?;
+        self.audit(owner.as_str(), "model answered", &job).await?;
+        if self.answers_awaited(case).await?.is_empty() {
+            self.ledger.advance(&job, &[State::Sealed], State::Released).await?;
+            self.audit(self.me.identity.name.as_str(), "model released", &job).await?;
+        }
+        Ok(())
+    }
+
+    /// What a recipient needs to open it: bodies, and all owners' answers.
+    pub async fn collect(&self, case: &Case, recipient: &Name) -> Result<Vec<Part>, Refusal> {
+        is_recipient(case, recipient)?;
+        if case.row.job.opening != Opening::Joint {
+            return refuse(
+                Cause::State,
+                "this model is released to each recipient: fetch the shares",
+            );
+        }
+        if case.row.state != State::Released {
+            let awaited = self.answers_awaited(case).await?;
+            let awaited: Vec<_> = awaited.iter().map(Name::as_str).collect();
+            let what = format!(
+                "the job is {}; answers are awaited of: {}",
+                case.row.state,
+                awaited.join(", ")
+            );
+            return refuse(Cause::State, what);
+        }
+        let job = case.row.job.digest();
+        let mut all = in_parts(&self.bodies(case).await?, "", Ciphertext::to_bytes);
+        for (owner, to, parts) in self.ledger.answers(&job).await? {
+            if to != *recipient {
+                continue;
+            }
+            for index in 0..parts {
+                let content = self.bulk.get(&answer_object(&job, &owner, recipient, index)).await?;
+                all.push(Part { index, parts, owner: owner.to_string(), content });
+            }
+        }
+        Ok(all)
+    }
+
+    /// Fixes what is released and signs it. Once: another digest is refused ever after.
+    pub async fn sign_release(&self, case: &Case, release: &[u8; 32]) -> Result<[u8; 64], Refusal> {
+        let job = case.row.job.digest();
+        let signature = self.me.sign.sign(consent::RELEASED, &consent::release(&job, release));
+        if !self.ledger.seal(&job, release, &signature.0).await? {
+            return refuse(Cause::Changed, "something else was signed for this job before");
+        }
+        self.audit(self.me.identity.name.as_str(), "release signed", release).await?;
+        Ok(signature.0)
+    }
+}
+
+fn is_recipient(case: &Case, name: &Name) -> Result<(), Refusal> {
+    if case.row.job.recipients.contains(name) {
+        return Ok(());
+    }
+    refuse(Cause::Stranger, format!("{name} is no recipient of this job"))
+}
+
+fn in_parts(
+    ciphertexts: &[Ciphertext],
+    owner: &str,
+    bytes: impl Fn(&Ciphertext) -> Vec<u8>,
+) -> Vec<Part> {
+    let pieces = ciphertexts.chunks(CIPHERTEXTS);
+    let parts = pieces.len() as u32;
+    let part = |(index, piece): (u32, &[Ciphertext])| Part {
+        index,
+        parts,
+        owner: owner.to_owned(),
+        content: Bytes::from(write_each(piece.iter().map(&bytes))),
+    };
+    (0..).zip(pieces).map(part).collect()
+}
+
+/// Ciphertexts that came in messages of at most [`CIPHERTEXTS`], under a key.
+pub fn read_ciphertexts(
+    key: &dyad_bcp::PublicKey,
+    parts: &[Bytes],
+    count: usize,
+) -> Result<Vec<Ciphertext>, Refusal> {
+    let mut raw = Vec::new();
+    let mut left = count;
+    for part in parts {
+        let here = left.min(CIPHERTEXTS);
+        for bytes in read_each(part, here)? {
+            raw.push(RawCiphertext::from_bytes(key.params(), bytes)?);
+        }
+        left -= here;
+    }
+    if left > 0 {
+        return refuse(Cause::Message, format!("{left} of {count} ciphertexts are missing"));
+    }
+    Ok(key.admit_many(raw)?)
+}

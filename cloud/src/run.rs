@@ -1,0 +1,165 @@
+//! One attempt at a job, on a thread of its own: the program, checkpoints, what it opens.
+//!
+//! Checkpoints are taken where both clouds and the dealer have agreed on all that was done. The
+//! last two are kept: a cloud begins to write one only after the other has written the one before,
+//! since agreeing takes words of both; so whatever dies, there is one that both have.
+
+use crate::house::House;
+use crate::jobs::write_opened;
+use crate::refusal::{Cause, Refusal};
+use dyad_learn::checkpoint::{Checkpoint, Holder};
+use dyad_learn::signed::Signed;
+use dyad_mpc::correlations::{AHEAD, LinkSource};
+use dyad_mpc::link::Link;
+use dyad_mpc::prg::{Attempt, Party as Side, Seed};
+use dyad_mpc::together::Input;
+use dyad_mpc::{Contract, Opened, Party, Session};
+use dyad_net::identity::Role;
+use dyad_protos::Hex;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::runtime::Handle;
+
+/// All that an attempt needs.
+pub struct Task {
+    /// Job and nonces.
+    pub attempt: Attempt,
+    /// What is trained.
+    pub training: Signed,
+    /// The checkpoint it goes on from.
+    pub from: Option<Checkpoint>,
+    /// This cloud's shares.
+    pub inputs: Vec<Input>,
+    /// This cloud's seed.
+    pub seed: Seed,
+    /// What both seeds are checked by.
+    pub checks: [[u8; 16]; 2],
+    /// To the other cloud.
+    pub link: Box<dyn Link>,
+    /// C1's, to the dealer.
+    pub dealer: Option<Box<dyn Link>>,
+    /// How long it waits for the others at a time.
+    pub limit: Duration,
+}
+
+/// Why an attempt ended early.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Failure {
+    /// The engine.
+    #[error(transparent)]
+    Engine(#[from] dyad_mpc::Error),
+    /// A checkpoint.
+    #[error(transparent)]
+    Checkpoint(#[from] dyad_learn::checkpoint::Refused),
+    /// The training.
+    #[error(transparent)]
+    Training(#[from] dyad_learn::Error),
+    /// The store, or the ledger.
+    #[error(transparent)]
+    Refusal(#[from] Refusal),
+    /// Somebody called the job off, or this cloud stops, or a newer attempt has begun.
+    #[error("the attempt was called off")]
+    CalledOff,
+}
+
+impl Failure {
+    /// Is another attempt of use?
+    #[must_use]
+    pub fn is_passing(&self) -> bool {
+        use dyad_mpc::Error::{Different, Frame, Link};
+        match self {
+            Self::Engine(error) => matches!(error, Link { .. } | Frame { .. } | Different { .. }),
+            Self::Refusal(refusal) => refusal.is_passing(),
+            Self::CalledOff => true,
+            Self::Checkpoint(_) | Self::Training(_) => false,
+        }
+    }
+}
+
+const fn side(role: Role) -> Side {
+    if matches!(role, Role::C0) { Side::Zero } else { Side::One }
+}
+
+/// Runs it to the end. Blocks: it is called on a thread of the job's own.
+pub fn run(house: &Arc<House>, handle: &Handle, task: Task) -> Result<(), Failure> {
+    let Task { attempt, training, from, inputs, seed, checks, link, dealer, limit } = task;
+    let job = attempt.job;
+    let holder = Holder::Cloud(side(house.role()));
+    let done = from.as_ref().map_or(0, Checkpoint::step);
+    let (_, program) = training.cost(done)?;
+    let program = from.as_ref().map_or(program, |state| state.bind(program));
+    let contract = Contract { attempt, program, seeds: checks };
+    let party = match dealer {
+        None => Party::zero(&seed, &attempt, link),
+        Some(dealer) => {
+            let source = LinkSource::new(dealer, &job, AHEAD, limit);
+            Party::one(&seed, &attempt, link, Box::new(source))
+        }
+    };
+    let mut party = party.waiting(limit);
+    let state = match &from {
+        None => &[],
+        Some(state) => state.expect(training.plan(), &state.attempt(), holder, done)?,
+    };
+    for Input { name, meta, words } in state.iter().cloned().chain(inputs) {
+        party.give(&name, meta, words);
+    }
+    party.greet(&contract)?;
+    let mut session = Session::new(party);
+    let ticket = house.progress.begin(job, done);
+    let run = training.run(done);
+    let opened = run.each(&mut session, &mut |training| {
+        ticket.step(training.done());
+        if ticket.is_called_off() || house.context.stop.is_stopping() {
+            return Err(Failure::CalledOff);
+        }
+        if training.is_agreed() && training.done() > done {
+            let state = Checkpoint::of(training, attempt, holder)?;
+            handle.block_on(house.keep(&state))?;
+        }
+        Ok(())
+    })?;
+    let words = opened.into_iter().map(|Opened { meta, words }| (meta.scale, words));
+    let words = write_opened(&words.collect::<Vec<_>>());
+    handle.block_on(house.ledger.trained(&job, &words))?;
+    Ok(())
+}
+
+impl House {
+    /// Stores a checkpoint, durably, and deletes what it makes superfluous.
+    async fn keep(&self, state: &Checkpoint) -> Result<(), Refusal> {
+        let attempt = state.attempt();
+        let [nonce_0, nonce_1] = attempt.nonces.map(Hex);
+        let job = Hex(attempt.job);
+        let object = format!("jobs/{job}/{nonce_0}-{nonce_1}-{:012}", state.step());
+        self.bulk.put(&object, state.to_bytes()).await?;
+        for old in self.ledger.keep_checkpoint(&attempt, state.step(), &object).await? {
+            self.bulk.delete(&old).await?;
+        }
+        Ok(())
+    }
+
+    /// A checkpoint that the ledger names.
+    pub async fn checkpoint(&self, attempt: &Attempt, step: u64) -> Result<Checkpoint, Refusal> {
+        let all = self.ledger.checkpoints(&attempt.job).await?;
+        let found = all.into_iter().find(|(of, at, _)| of == attempt && *at == step);
+        let Some((_, _, object)) = found else {
+            let what = "the checkpoint that both clouds agreed on is not here any more";
+            return Err(Refusal::new(Cause::Own, what));
+        };
+        let bytes = self.bulk.get(&object).await?;
+        Checkpoint::from_bytes(&bytes).map_err(|_| {
+            Refusal::new(Cause::Own, "a stored checkpoint is damaged, or of another release")
+        })
+    }
+
+    /// The trained model: this cloud's share.
+    pub async fn model(&self, job: &[u8; 32]) -> Result<Checkpoint, Refusal> {
+        let newest = self.ledger.checkpoints(job).await?.into_iter().next();
+        let Some((attempt, step, _)) = newest else {
+            return Err(Refusal::new(Cause::State, "there is no model yet"));
+        };
+        self.checkpoint(&attempt, step).await
+    }
+}

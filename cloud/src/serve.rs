@@ -1,0 +1,209 @@
+//! A cloud as a service: its files, its configuration, its calls.
+
+use crate::house::House;
+use crate::ledger::{Ledger, MIGRATIONS};
+use crate::service::Calls;
+use anyhow::{Context as _, ensure};
+use dyad_bcp::PublicParams;
+use dyad_net::identity::Role;
+use dyad_net::member::Member;
+use dyad_net::{ClientAuth, serve};
+use dyad_node::store::{Bulk, Db};
+use dyad_node::{Context, series};
+use dyad_protos::limits::STREAM_MESSAGE;
+use dyad_protos::wire::cloud::v1::cloud_server::CloudServer;
+use serde::{Deserialize, Serialize};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+use tokio::net::TcpListener;
+use tonic::service::Routes;
+
+/// Configuration of a cloud.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// Under which owners and the others reach it, host:port. Told to the key centre when it is
+    /// enrolled.
+    pub address: String,
+    /// Its keys, and all else unless told otherwise.
+    pub folder: PathBuf,
+    /// The ledger: `sqlite:///folder/ledger.db`. Empty: in the folder.
+    pub ledger: String,
+    /// What is large: `file:///folder`. Empty: in the folder.
+    pub bulk: String,
+    /// How long the other cloud and the dealer are waited for at a time, in seconds: more than the
+    /// longest step takes.
+    pub patience: u64,
+    /// How often the key centre is asked for revocations and addresses, in seconds.
+    pub refresh: u64,
+    /// Threads that a job computes with; 0: as many as there are cores. Fewer where several parties
+    /// share a machine.
+    pub threads: usize,
+    /// Serve with parameters whose master key is public. For trying things out.
+    pub insecure_demo: bool,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            address: String::new(),
+            folder: PathBuf::from("."),
+            ledger: String::new(),
+            bulk: String::new(),
+            patience: 60,
+            refresh: 60,
+            threads: 0,
+            insecure_demo: false,
+        }
+    }
+}
+
+impl Config {
+    fn keys(&self) -> PathBuf {
+        self.folder.join("keys")
+    }
+
+    fn url(&self, given: &str, scheme: &str, name: &str) -> anyhow::Result<String> {
+        if !given.is_empty() {
+            return Ok(given.to_owned());
+        }
+        let folder = std::path::absolute(&self.folder)?;
+        Ok(format!("{scheme}://{}/{name}", folder.display()))
+    }
+}
+
+/// Has this cloud certified. Repeatable.
+pub async fn enrol(role: Role, config: &Config, token: &str) -> anyhow::Result<Member> {
+    let address =
+        if config.address.is_empty() { config.listen.to_string() } else { config.address.clone() };
+    let passphrase = passphrase();
+    let member =
+        Member::enrol(&config.keys(), token, Some(&address), passphrase.as_deref()).await?;
+    is_role(&member, role)?;
+    Ok(member)
+}
+
+/// Of the key files, from the environment.
+fn passphrase() -> Option<String> {
+    std::env::var("DYAD_PASSPHRASE").ok().filter(|passphrase| !passphrase.is_empty())
+}
+
+fn is_role(member: &Member, role: Role) -> anyhow::Result<()> {
+    let found = member.identity.role;
+    ensure!(found == role, "the token was made for the role {found}, this is {role}");
+    Ok(())
+}
+
+/// Reads parameters; those that anybody can open only where the configuration says so.
+fn params(bytes: &[u8], insecure_demo: bool) -> anyhow::Result<PublicParams> {
+    let params = PublicParams::from_bytes(bytes)?;
+    let is_demo = *params.id().as_bytes() == dyad_protos::INSECURE_DEMO.0;
+    ensure!(
+        insecure_demo || !is_demo,
+        "the key centre has the demonstration's parameters, whose master key is public: make a \
+         real one (kgc init), or set insecure_demo for trying things out"
+    );
+    if is_demo {
+        tracing::warn!("INSECURE: anybody can read what is uploaded under these parameters");
+    }
+    Ok(params)
+}
+
+/// Opens all that a cloud keeps.
+pub async fn open(role: Role, config: &Config, context: Context) -> anyhow::Result<Arc<House>> {
+    dyad_net::install_provider();
+    let keys = config.keys();
+    let member = Member::load(&keys, passphrase().as_deref())
+        .with_context(|| format!("{} holds no enrolment: enrol first", keys.display()))?;
+    is_role(&member, role)?;
+    let params = params(&member.params, config.insecure_demo)?;
+    let db = Db::open(&config.url(&config.ledger, "sqlite", "ledger.db")?, &[MIGRATIONS]).await?;
+    let bulk = Bulk::open(&config.url(&config.bulk, "file", "bulk")?).await?;
+    let counter = context.metrics.clone();
+    member.tls.on_refused(move |cause, _| {
+        counter.counter(series::REFUSALS, &[("cause", cause)]).increment(1);
+    });
+    let house = House::new(member, params, Ledger::new(db), bulk, context, config.threads);
+    house.sweep().await?;
+    Ok(Arc::new(house))
+}
+
+/// The calls of owners.
+#[must_use]
+pub fn routes(house: &Arc<House>) -> Routes {
+    let calls = CloudServer::new(Calls(Arc::clone(house)))
+        .max_decoding_message_size(STREAM_MESSAGE)
+        .max_encoding_message_size(STREAM_MESSAGE);
+    Routes::new(calls)
+}
+
+/// Listens, and answers until it is to stop.
+pub async fn listen(
+    house: &Arc<House>,
+    config: &Config,
+    listener: Option<TcpListener>,
+    routes: Routes,
+) -> anyhow::Result<()> {
+    let listener = match listener {
+        Some(listener) => listener,
+        None => TcpListener::bind(config.listen)
+            .await
+            .with_context(|| format!("cannot listen on {}: is it in use?", config.listen))?,
+    };
+    tracing::info!(
+        identity = %house.me.identity,
+        address = %listener.local_addr()?,
+        fingerprint = %house.me.tls.fingerprint(),
+        certificate = %standing(&house.me),
+        "serving"
+    );
+    house.context.health.ready("serving");
+    let refreshing = tokio::spawn(refresh(Arc::clone(house), Duration::from_secs(config.refresh)));
+    let stop = house.context.stop.clone();
+    let served = serve(listener, &house.me.tls, ClientAuth::Required, routes, async move {
+        stop.stopped().await;
+    });
+    let served = served.await;
+    refreshing.abort();
+    Ok(served?)
+}
+
+/// How long the certificate is good.
+fn standing(me: &Member) -> String {
+    let left = me.tls.not_after().duration_since(SystemTime::now());
+    left.map_or_else(
+        |_| "expired".to_owned(),
+        |left| format!("good for {} days", left.as_secs() / 86_400),
+    )
+}
+
+/// Asks the key centre now and then who there is and which certificates are good no more; renews
+/// one's own in time.
+async fn refresh(house: Arc<House>, every: Duration) {
+    let me = &house.me;
+    loop {
+        if let Err(error) = me.refresh().await {
+            tracing::warn!("the key centre was not reached: {error}");
+        }
+        let left = me.tls.not_after().duration_since(SystemTime::now()).unwrap_or_default();
+        let days = left.as_secs() / 86_400;
+        let name = me.identity.to_string();
+        let gauge = house.context.metrics.gauge(series::CERTIFICATE_DAYS, &[("identity", &name)]);
+        gauge.set(days as f64);
+        if left < dyad_net::credentials::SOON {
+            tracing::warn!("the certificate is good for {days} days: it is being renewed");
+            if let Err(error) = me.renew().await {
+                tracing::warn!("it was not renewed: {error}");
+            }
+        }
+        let pause = tokio::time::sleep(every);
+        if house.context.stop.unless_stopped(pause).await.is_none() {
+            return;
+        }
+    }
+}

@@ -1,0 +1,432 @@
+//! What C1 asks of C0. All of it is checked here again, from C0's own ledger.
+
+use crate::shares::{Opened, gather, packed};
+use dyad_bcp::MasterKey;
+use dyad_cloud::align::Alignment;
+use dyad_cloud::attempt::{
+    Dealt, link_of_clouds, name, nonce, read_checkpoint, spawn, wire_approvals, wire_checkpoint,
+};
+use dyad_cloud::codec;
+use dyad_cloud::house::House;
+use dyad_cloud::jobs::Case;
+use dyad_cloud::ledger::{State, UploadRow};
+use dyad_cloud::refusal::{Cause, Refusal, refuse};
+use dyad_cloud::release::{layout, pack, shares_digest, words};
+use dyad_cloud::run::Task;
+use dyad_learn::signed::Signed;
+use dyad_mpc::prg::Attempt;
+use dyad_net::LinkHub;
+use dyad_net::identity::{Identity, Role};
+use dyad_protos::Hex;
+use dyad_protos::job::Opening;
+use dyad_protos::limits::CIPHERTEXTS;
+use dyad_protos::wire::peer::v1::auxiliary_server::Auxiliary;
+use dyad_protos::wire::peer::v1::{
+    AttemptReply, AttemptRequest, GiveUpReply, GiveUpRequest, SealPart, SealRequest, SignReply,
+    SignRequest, StandingReply, StartReply, StartRequest, TransformPart, TransformReply,
+};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::task::block_in_place;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status, Streaming};
+
+/// The calls.
+#[derive(Clone)]
+pub(crate) struct Calls {
+    house: Arc<House>,
+    master: Arc<MasterKey>,
+    hub: LinkHub,
+    patience: Duration,
+    attempts: Arc<Mutex<HashMap<[u8; 32], Stage>>>,
+}
+
+/// How far an attempt has come. Kept in memory: an attempt that this cloud has forgotten is over.
+enum Stage {
+    /// What is not shared yet is being opened.
+    Prepared(Box<Prepared>),
+    /// Taken, while its inputs are put together; then its thread runs.
+    Running([u8; 32]),
+    /// It ended early.
+    Failed([u8; 32], String),
+}
+
+impl Stage {
+    const fn job(&self) -> &[u8; 32] {
+        match self {
+            Self::Prepared(prepared) => &prepared.attempt.job,
+            Self::Running(job) | Self::Failed(job, _) => job,
+        }
+    }
+}
+
+struct Prepared {
+    attempt: Attempt,
+    from: Option<(Attempt, u64)>,
+    training: Signed,
+    data: (Vec<UploadRow>, Alignment),
+    dealt: Dealt,
+    opened: Opened,
+    peer: Identity,
+}
+
+fn digest(bytes: &[u8]) -> Result<[u8; 32], Refusal> {
+    let Hex(digest) = Hex::try_from(bytes)?;
+    Ok(digest)
+}
+
+impl Calls {
+    pub(crate) fn new(
+        house: Arc<House>,
+        master: Arc<MasterKey>,
+        hub: LinkHub,
+        patience: u64,
+    ) -> Self {
+        let patience = Duration::from_secs(patience.max(1));
+        Self { house, master, hub, patience, attempts: Arc::default() }
+    }
+
+    fn attempts(&self) -> MutexGuard<'_, HashMap<[u8; 32], Stage>> {
+        self.attempts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// C1 asks, with the very key that the study was frozen with.
+    async fn case<T>(&self, request: &Request<T>, job: &[u8]) -> Result<(Case, Identity), Refusal> {
+        let peer = self.house.peer(request, Role::C1)?;
+        let case = self.house.case(&digest(job)?).await?;
+        let frozen = &case.study.study.c1;
+        if frozen.fingerprint.0 != *peer.fingerprint.bytes() || frozen.name != peer.identity.name {
+            let what = "C1 comes with another key than the study was frozen with";
+            return refuse(Cause::Changed, what);
+        }
+        Ok((case, peer.identity))
+    }
+
+    /// C1 asks.
+    fn main_cloud<T>(&self, request: &Request<T>) -> Result<(), Refusal> {
+        self.house.peer(request, Role::C1).map(drop)
+    }
+
+    async fn begin(&self, request: &Request<AttemptRequest>) -> Result<AttemptReply, Refusal> {
+        let message = request.get_ref();
+        let (case, peer) = self.case(request, &message.job).await?;
+        let job = &case.row.job;
+        match self.house.settle(&job.digest()).await? {
+            State::Approved | State::Running | State::Trained => {}
+            State::Proposed => {
+                let awaited = self.house.awaited(&case).await?;
+                let awaited: Vec<_> = awaited.iter().map(dyad_protos::Name::as_str).collect();
+                return refuse(
+                    Cause::State,
+                    format!("C0 awaits approval of {}", awaited.join(", ")),
+                );
+            }
+            state => return refuse(Cause::State, format!("at C0 the job is {state}")),
+        }
+        let training = case.study.training(job)?;
+        block_in_place(|| case.study.same_program(job, &training))?;
+        let data = self.house.fits(&case.study, job).await?;
+        let from = self.common(&job.digest(), &message.checkpoints).await?;
+        let Hex(nonce_1) = Hex::try_from(&message.nonce[..])?;
+        let attempt = Attempt { job: job.digest(), nonces: [nonce()?, nonce_1] };
+        if !self.house.ledger.begin_attempt(&attempt, self.house.now()).await? {
+            return refuse(Cause::State, "the job has moved on meanwhile, or the nonce is used up");
+        }
+        self.house.audit(peer.name.as_str(), "attempt begun", &name(&attempt)).await?;
+        let dealt = self.house.dealt(&case, &attempt, from.as_ref()).await?;
+        let approvals = self.house.ledger.approvals(&attempt.job).await?;
+        let reply = AttemptReply {
+            nonce: attempt.nonces[0].to_vec().into(),
+            from: from.as_ref().map(|(of, step)| wire_checkpoint(of, *step)),
+            approvals: wire_approvals(&approvals),
+        };
+        // What is left of an older attempt at this job is over.
+        self.house.progress.call_off(&attempt.job);
+        let opened = Opened::new();
+        let key = name(&attempt);
+        let prepared = Prepared { attempt, from, training, data, dealt, opened, peer };
+        let mut attempts = self.attempts();
+        attempts.retain(|_, stage| *stage.job() != job.digest());
+        attempts.insert(key, Stage::Prepared(Box::new(prepared)));
+        Ok(reply)
+    }
+
+    /// The newest checkpoint that both have.
+    async fn common(
+        &self,
+        job: &[u8; 32],
+        theirs: &[dyad_protos::wire::peer::v1::Checkpoint],
+    ) -> Result<Option<(Attempt, u64)>, Refusal> {
+        let read = theirs.iter().map(|checkpoint| read_checkpoint(job, checkpoint));
+        let theirs = read.collect::<Result<Vec<_>, _>>()?;
+        let mine = self.house.ledger.checkpoints(job).await?;
+        let both = mine.into_iter().map(|(of, step, _)| (of, step));
+        Ok(both.filter(|mine| theirs.contains(mine)).max_by_key(|(_, step)| *step))
+    }
+
+    /// Takes an attempt out, to work on it.
+    fn take(&self, attempt: &[u8; 32]) -> Result<Box<Prepared>, Refusal> {
+        let mut attempts = self.attempts();
+        match attempts.remove(attempt) {
+            Some(Stage::Prepared(prepared)) => {
+                attempts.insert(*attempt, Stage::Running(prepared.attempt.job));
+                Ok(prepared)
+            }
+            Some(stage) => {
+                attempts.insert(*attempt, stage);
+                refuse(Cause::State, "this attempt has begun already: begin a new one")
+            }
+            None => refuse(Cause::State, "C0 knows no such attempt (any more): begin a new one"),
+        }
+    }
+
+    fn put_back(&self, attempt: [u8; 32], stage: Stage) {
+        self.attempts().insert(attempt, stage);
+    }
+
+    async fn transform(
+        &self,
+        mut incoming: Streaming<TransformPart>,
+    ) -> Result<TransformReply, Refusal> {
+        let broken = |status: Status| Refusal::new(Cause::Own, status.message());
+        let mut current = None;
+        while let Some(part) = incoming.message().await.map_err(broken)? {
+            if !part.attempt.is_empty() {
+                current = Some(digest(&part.attempt)?);
+            }
+            let no_attempt = || Refusal::new(Cause::Message, "no attempt is named");
+            let attempt = current.ok_or_else(no_attempt)?;
+            let mut prepared = self.take(&attempt)?;
+            let result = self.transform_one(&mut prepared, &part).await;
+            self.put_back(attempt, Stage::Prepared(prepared));
+            result?;
+        }
+        Ok(TransformReply {})
+    }
+
+    async fn transform_one(
+        &self,
+        prepared: &mut Prepared,
+        part: &TransformPart,
+    ) -> Result<(), Refusal> {
+        let upload = digest(&part.upload)?;
+        let (rows, _) = &prepared.data;
+        let row = rows.iter().find(|row| row.manifest.digest() == upload);
+        let row = row.ok_or_else(|| Refusal::new(Cause::Message, "no upload of this job"))?;
+        let case = self.house.case(&prepared.attempt.job).await?;
+        let (house, master) = (&self.house, &self.master);
+        let shares = packed(house, master, &case, row, part.chunk, &part.ciphertexts).await?;
+        prepared.opened.insert((upload, part.chunk), shares);
+        Ok(())
+    }
+
+    async fn start(&self, attempt: [u8; 32]) -> Result<StartReply, Refusal> {
+        let prepared = self.take(&attempt)?;
+        let job = prepared.attempt.job;
+        let started = self.launch(*prepared).await;
+        match started {
+            Ok(ended) => {
+                let (calls, house) = (self.clone(), Arc::clone(&self.house));
+                tokio::spawn(async move {
+                    let stage = match ended.await {
+                        Ok(Ok(())) => return,
+                        Ok(Err(failure)) => failure.to_string(),
+                        Err(_) => "the thread is gone".to_owned(),
+                    };
+                    tracing::warn!(job = %Hex(job), "the attempt ended early: {stage}");
+                    if let Err(refusal) = house.ledger.note(&job, &stage).await {
+                        tracing::warn!("{refusal}");
+                    }
+                    let mut attempts = calls.attempts();
+                    if attempts.contains_key(&attempt) {
+                        attempts.insert(attempt, Stage::Failed(job, stage));
+                    }
+                });
+                Ok(StartReply {})
+            }
+            Err(refusal) => {
+                self.put_back(attempt, Stage::Failed(job, refusal.to_string()));
+                Err(refusal)
+            }
+        }
+    }
+
+    async fn launch(
+        &self,
+        prepared: Prepared,
+    ) -> Result<tokio::sync::oneshot::Receiver<Result<(), dyad_cloud::run::Failure>>, Refusal> {
+        let Prepared { attempt, from, training, data, dealt, mut opened, peer } = prepared;
+        let house = &self.house;
+        let case = house.case(&attempt.job).await?;
+        let inputs = gather(house, &self.master, &case, &training, &data, &mut opened).await?;
+        let from = match from {
+            None => None,
+            Some((of, step)) => Some(house.checkpoint(&of, step).await?),
+        };
+        let link = self.hub.expect(link_of_clouds(&attempt), peer).waiting(self.patience);
+        let Dealt { seed, checks } = dealt;
+        let link = Box::new(link);
+        let limit = self.patience;
+        let task =
+            Task { attempt, training, from, inputs, seed, checks, link, dealer: None, limit };
+        spawn(house, task)
+    }
+
+    async fn standing(&self, attempt: [u8; 32]) -> Result<StandingReply, Refusal> {
+        let reply = |state: &str, reason: &str| StandingReply {
+            state: state.to_owned(),
+            reason: reason.to_owned(),
+        };
+        let job = match self.attempts().get(&attempt) {
+            None => return Ok(reply("unknown", "C0 knows no such attempt (any more)")),
+            Some(Stage::Failed(_, why)) => return Ok(reply("failed", why)),
+            Some(stage) => *stage.job(),
+        };
+        let case = self.house.case(&job).await?;
+        Ok(reply(case.row.state.as_str(), ""))
+    }
+
+    /// The model of this attempt and step; only what was trained to the end.
+    async fn model(
+        &self,
+        case: &Case,
+        named: Option<&dyad_protos::wire::peer::v1::Checkpoint>,
+    ) -> Result<dyad_learn::checkpoint::Checkpoint, Refusal> {
+        let job = case.row.job.digest();
+        if !matches!(case.row.state, State::Trained | State::Sealed | State::Released) {
+            return refuse(Cause::State, format!("at C0 the job is {}", case.row.state));
+        }
+        let named = named.ok_or_else(|| Refusal::new(Cause::Message, "no model is named"))?;
+        let (of, step) = read_checkpoint(&job, named)?;
+        let model = self.house.model(&job).await?;
+        if (model.attempt(), model.step()) != (of, step) || step != case.row.steps {
+            let what = "C0 has another model than C1: one of the two stores was set back";
+            return refuse(Cause::Changed, what);
+        }
+        Ok(model)
+    }
+
+    /// `[Enc_h(share_0)]`
+    async fn seal_parts(&self, request: &Request<SealRequest>) -> Result<Vec<SealPart>, Refusal> {
+        let (case, _) = self.case(request, &request.get_ref().job).await?;
+        if case.row.job.opening != Opening::Joint {
+            return refuse(Cause::State, "this model is released to each recipient");
+        }
+        let model = self.model(&case, request.get_ref().model.as_ref()).await?;
+        let ciphertexts = block_in_place(|| {
+            let plaintexts = pack(&layout(&self.house.params)?, &words(&model))?;
+            case.study.unified.key().encrypt_many(&plaintexts)
+        })?;
+        let pieces = ciphertexts.chunks(CIPHERTEXTS);
+        let parts = pieces.len() as u32;
+        let part =
+            |(index, piece)| SealPart { index, parts, ciphertexts: codec::write(piece).into() };
+        Ok((0..).zip(pieces).map(part).collect())
+    }
+
+    async fn sign_one(&self, request: &Request<SignRequest>) -> Result<SignReply, Refusal> {
+        let message = request.get_ref();
+        let (case, _) = self.case(request, &message.job).await?;
+        let model = self.model(&case, message.model.as_ref()).await?;
+        let release = digest(&message.release)?;
+        if case.row.job.opening == Opening::Each && shares_digest(&model) != release {
+            return refuse(Cause::Changed, "C0 has another model than C1");
+        }
+        let signature = self.house.sign_release(&case, &release).await?;
+        let job = case.row.job.digest();
+        // C0's part is done; with `joint`, owners answer to C1.
+        let before = [State::Trained, State::Sealed];
+        self.house.ledger.advance(&job, &before, State::Released).await?;
+        let house = Arc::clone(&self.house);
+        tokio::spawn(async move { house.end_at_kgc(&job).await });
+        Ok(SignReply { signature: signature.to_vec().into() })
+    }
+
+    async fn give_up_one(&self, request: &Request<GiveUpRequest>) -> Result<GiveUpReply, Refusal> {
+        let (case, peer) = self.case(request, &request.get_ref().job).await?;
+        let job = case.row.job.digest();
+        let reason = format!("{peer}: {}", request.get_ref().reason);
+        self.house.progress.call_off(&job);
+        self.house.ledger.fail(&job, &reason).await?;
+        self.house.end_at_kgc(&job).await;
+        Ok(GiveUpReply {})
+    }
+}
+
+#[tonic::async_trait]
+impl Auxiliary for Calls {
+    async fn attempt(
+        &self,
+        request: Request<AttemptRequest>,
+    ) -> Result<Response<AttemptReply>, Status> {
+        let result = self.begin(&request).await;
+        self.house.told("Attempt", result).map(Response::new)
+    }
+
+    async fn transform(
+        &self,
+        request: Request<Streaming<TransformPart>>,
+    ) -> Result<Response<TransformReply>, Status> {
+        let result = async {
+            self.main_cloud(&request)?;
+            self.transform(request.into_inner()).await
+        };
+        let result = result.await;
+        self.house.told("Transform", result).map(Response::new)
+    }
+
+    async fn start(&self, request: Request<StartRequest>) -> Result<Response<StartReply>, Status> {
+        let result = async {
+            self.main_cloud(&request)?;
+            self.start(digest(&request.get_ref().attempt)?).await
+        };
+        let result = result.await;
+        self.house.told("Start", result).map(Response::new)
+    }
+
+    async fn standing(
+        &self,
+        request: Request<StartRequest>,
+    ) -> Result<Response<StandingReply>, Status> {
+        let result = async {
+            self.main_cloud(&request)?;
+            self.standing(digest(&request.get_ref().attempt)?).await
+        };
+        let result = result.await;
+        self.house.told("Standing", result).map(Response::new)
+    }
+
+    type SealStream = ReceiverStream<Result<SealPart, Status>>;
+
+    async fn seal(
+        &self,
+        request: Request<SealRequest>,
+    ) -> Result<Response<Self::SealStream>, Status> {
+        let result = self.seal_parts(&request).await;
+        let parts = self.house.told("Seal", result)?;
+        let (sender, receiver) = mpsc::channel(4);
+        tokio::spawn(async move {
+            for part in parts {
+                if sender.send(Ok(part)).await.is_err() {
+                    return;
+                }
+            }
+        });
+        Ok(Response::new(ReceiverStream::new(receiver)))
+    }
+
+    async fn sign(&self, request: Request<SignRequest>) -> Result<Response<SignReply>, Status> {
+        let result = self.sign_one(&request).await;
+        self.house.told("Sign", result).map(Response::new)
+    }
+
+    async fn give_up(
+        &self,
+        request: Request<GiveUpRequest>,
+    ) -> Result<Response<GiveUpReply>, Status> {
+        let result = self.give_up_one(&request).await;
+        self.house.told("GiveUp", result).map(Response::new)
+    }
+}

@@ -1,0 +1,44 @@
+//! C0, the auxiliary cloud. It holds the master key, so it is only ever given what is shared or
+//! blinded; it does nothing on C1's word alone.
+
+mod auxiliary;
+pub mod master;
+pub mod open;
+mod shares;
+
+use auxiliary::Calls;
+use dyad_cloud::serve::{Config, listen, open as open_house, routes};
+use dyad_net::identity::Role;
+use dyad_net::{LinkHub, Result as NetResult};
+use dyad_node::Context;
+use dyad_protos::limits::STREAM_MESSAGE;
+use dyad_protos::wire::peer::v1::auxiliary_server::AuxiliaryServer;
+use std::sync::Arc;
+use tokio::net::TcpListener;
+
+/// Serves until it is to stop. The master key is fetched first, if it is not here yet.
+pub async fn serve(
+    config: Config,
+    context: Context,
+    listener: Option<TcpListener>,
+) -> anyhow::Result<()> {
+    let house = open_house(Role::C0, &config, context).await?;
+    let stop = house.context.stop.clone();
+    let fetched = stop.unless_stopped(master::fetch(&house.me, &house.params)).await;
+    let Some(master) = fetched.transpose()? else { return Ok(()) };
+    let hub = LinkHub::new();
+    let calls = Calls::new(Arc::clone(&house), Arc::new(master), hub.clone(), config.patience);
+    let calls = AuxiliaryServer::new(calls)
+        .max_decoding_message_size(STREAM_MESSAGE)
+        .max_encoding_message_size(STREAM_MESSAGE);
+    let routes = routes(&house).add_service(calls).add_service(hub.service());
+    listen(&house, &config, listener, routes).await
+}
+
+/// Has this cloud certified.
+pub async fn enrol(config: &Config, token: &str) -> anyhow::Result<dyad_net::member::Member> {
+    dyad_cloud::serve::enrol(Role::C0, config, token).await
+}
+
+/// What this crate's calls of `net` give.
+type Net<T> = NetResult<T>;
