@@ -1,0 +1,212 @@
+//! Fetching a released model.
+//!
+//! ```text
+//! each    share_0 + share_1 mod 2^64, each opened with the own sealing key
+//! joint   B / prod A^{sk_i}, slots of 66 bits, mod 2^64
+//! ```
+//!
+//! Both clouds must have signed the same release; for a joint one its digest is that of the heads A
+//! that come with the bodies.
+
+use super::file::Model;
+use super::parts::{gather, owners};
+use crate::client::{Client, Cloud, timed};
+use crate::error::{Error, Result, contradiction, request};
+use crate::job::{State, Status, signed};
+use crate::study::Frozen;
+use dyad_bcp::packing::SlotLayout;
+use dyad_bcp::{Ciphertext, Partial, PublicParams, RawCiphertext};
+use dyad_net::contexts;
+use dyad_protos::codec::read_all;
+use dyad_protos::consent::heads_digest;
+use dyad_protos::job::Opening;
+use dyad_protos::wire::cloud::v1::{JobRequest, Part};
+use dyad_protos::{Name, Role};
+use zeroize::Zeroizing;
+
+/// Slots for sums of two shares: 64 bits and carries.
+pub(crate) fn layout(params: &PublicParams) -> Result<SlotLayout> {
+    Ok(SlotLayout::new(params, 64, 0)?)
+}
+
+impl Client {
+    /// Fetches a model that was released to this owner.
+    pub async fn fetch(&self, study: &Frozen, job: &[u8; 32]) -> Result<Model> {
+        self.refresh().await?;
+        let [zero, one] = self.statuses(study, job).await?;
+        let text = &one.job;
+        if !text.recipients.contains(self.name()) {
+            let recipients: Vec<_> = text.recipients.iter().map(Name::as_str).collect();
+            return request(format!(
+                "{} is no recipient of this job; it is for {}",
+                self.name(),
+                recipients.join(", ")
+            ));
+        }
+        if one.state != State::Released || zero.release.is_none() {
+            return Err(Error::NotYet(not_yet(&one)));
+        }
+        let release = agreed(&[zero, one.clone()])?;
+        let training = signed(text, &study.study.draft)?;
+        let words = match text.opening {
+            Opening::Each => self.both_shares(study, job, &release).await?,
+            Opening::Joint => {
+                let count = training.plan().released().iter().map(|meta| meta.shape.len()).sum();
+                self.opened_jointly(study, job, &release, count).await?
+            }
+        };
+        Model::of(text, release, &study.study.draft, training.plan(), &words)
+    }
+
+    async fn both_shares(
+        &self,
+        study: &Frozen,
+        job: &[u8; 32],
+        release: &[u8; 32],
+    ) -> Result<Zeroizing<Vec<u64>>> {
+        let [c0, c1] = self.clouds(&study.study)?;
+        let (mut zero, one) =
+            tokio::try_join!(self.share_of(&c0, job, release), self.share_of(&c1, job, release))?;
+        if zero.len() != one.len() {
+            return contradiction("the clouds' shares of the model are of different lengths");
+        }
+        for (word, other) in zero.iter_mut().zip(one.iter()) {
+            *word = word.wrapping_add(*other);
+        }
+        Ok(zero)
+    }
+
+    async fn share_of(
+        &self,
+        cloud: &Cloud,
+        job: &[u8; 32],
+        release: &[u8; 32],
+    ) -> Result<Zeroizing<Vec<u64>>> {
+        let request = JobRequest { job: job.to_vec().into() };
+        let parts = gather(cloud, "for its share of a model", |mut cloud| {
+            let request = timed(request.clone());
+            async move { cloud.share(request).await }
+        });
+        let mut words = Zeroizing::new(Vec::new());
+        for part in whole(parts.await?, cloud.role)? {
+            let context = contexts::share(cloud.role, job, release, self.name(), part.index);
+            let bytes = self.me.seal.open(&context, &part.content)?;
+            let (each, []) = bytes.as_chunks() else {
+                return contradiction(format!("{}'s share is not whole words", cloud.role));
+            };
+            words.extend(each.iter().map(|word| u64::from_le_bytes(*word)));
+        }
+        Ok(words)
+    }
+
+    async fn opened_jointly(
+        &self,
+        study: &Frozen,
+        job: &[u8; 32],
+        release: &[u8; 32],
+        count: usize,
+    ) -> Result<Zeroizing<Vec<u64>>> {
+        let cloud = self.cloud(&study.study, Role::C1)?;
+        let request = JobRequest { job: job.to_vec().into() };
+        let parts = gather(&cloud, "for a model", |mut cloud| {
+            let request = timed(request.clone());
+            async move { cloud.collect(request).await }
+        });
+        let (bodies, answers) = owners(parts.await?);
+        let bodies = whole(bodies, Role::C1)?;
+        tokio::task::block_in_place(|| {
+            let (_, unified) = study.keys(&self.params)?;
+            let mut raw = Vec::new();
+            for part in &bodies {
+                for bytes in read_all(&part.content)? {
+                    raw.push(RawCiphertext::from_bytes(&self.params, bytes)?);
+                }
+            }
+            let ciphertexts = unified.key().admit_many(raw)?;
+            let heads: Vec<_> = ciphertexts.iter().map(|c| c.head().to_bytes()).collect();
+            if heads_digest(job, heads.iter().map(Vec::as_slice)) != *release {
+                return contradiction(
+                    "what C1 hands out is not what both clouds signed for: nothing was opened",
+                );
+            }
+            let mut partials: Vec<Vec<Partial>> = vec![Vec::new(); ciphertexts.len()];
+            for (owner, parts) in answers {
+                let owner: Name = owner.parse()?;
+                let given = self.partials_of(job, &owner, whole(parts, Role::C1)?)?;
+                if given.len() != ciphertexts.len() {
+                    return contradiction(format!(
+                        "{owner}'s answer is for {} ciphertexts, the model has {}; {owner} must \
+                         answer anew",
+                        given.len(),
+                        ciphertexts.len()
+                    ));
+                }
+                partials.iter_mut().zip(given).for_each(|(all, one)| all.push(one));
+            }
+            self.opened(&unified, &ciphertexts, &partials, count)
+        })
+    }
+
+    fn partials_of(&self, job: &[u8; 32], owner: &Name, parts: Vec<Part>) -> Result<Vec<Partial>> {
+        let mut partials = Vec::new();
+        for part in parts {
+            let context = contexts::partial(job, owner, self.name(), part.index);
+            let bytes = self.me.seal.open(&context, &part.content)?;
+            for bytes in read_all(&bytes)? {
+                partials.push(Partial::from_bytes(&self.params, bytes)?);
+            }
+        }
+        Ok(partials)
+    }
+
+    fn opened(
+        &self,
+        unified: &dyad_bcp::UnifiedKey,
+        ciphertexts: &[Ciphertext],
+        partials: &[Vec<Partial>],
+        count: usize,
+    ) -> Result<Zeroizing<Vec<u64>>> {
+        let opened = unified.open_many(ciphertexts, partials)?;
+        let slots = layout(&self.params)?.unpack(&opened, count)?;
+        Ok(Zeroizing::new(slots.iter().map(dyad_bcp::packing::Slot::low_u64).collect()))
+    }
+}
+
+/// What both clouds signed for.
+pub(crate) fn agreed([zero, one]: &[Status; 2]) -> Result<[u8; 32]> {
+    match (zero.release, one.release) {
+        (Some(zero), Some(one)) if zero == one => Ok(one),
+        (Some(_), Some(_)) => contradiction(
+            "the clouds signed for different models: nothing is answered or opened. Ask who runs \
+             them",
+        ),
+        _ => Err(Error::NotYet(not_yet(one))),
+    }
+}
+
+fn not_yet(status: &Status) -> String {
+    let names = |names: &[Name]| {
+        let names: Vec<_> = names.iter().map(Name::as_str).collect();
+        names.join(", ")
+    };
+    match status.state {
+        State::Proposed => format!("the job waits for the approval of {}", names(&status.awaited)),
+        State::Sealed if !status.answers_awaited.is_empty() => format!(
+            "the model waits for the answers of {}: each of them runs `dyad model answer`",
+            names(&status.answers_awaited)
+        ),
+        State::Failed => format!("the job failed: {}", status.reason),
+        state => format!("the job is {state}; see `dyad job watch`"),
+    }
+}
+
+/// All parts, in order.
+pub(crate) fn whole(parts: Vec<Part>, from: Role) -> Result<Vec<Part>> {
+    let count = parts.len();
+    let complete =
+        (0..).zip(&parts).all(|(index, part)| part.index == index && part.parts as usize == count);
+    if complete && count > 0 {
+        return Ok(parts);
+    }
+    contradiction(format!("{from} did not send all parts in order; try again"))
+}

@@ -1,0 +1,10 @@
+//! Released models: fetched, opened together, kept in files, used on own rows.
+
+mod answer;
+mod fetch;
+mod file;
+mod parts;
+mod score;
+
+pub use file::{Layer, Model, VERSION};
+pub use score::{Prediction, Scored, score, score_table};

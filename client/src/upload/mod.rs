@@ -1,0 +1,298 @@
+//! Uploads: a file is checked, then becomes chunks that are split, sealed, spooled and sent to both
+//! clouds, while further ones are made; both clouds sign for all of it.
+//!
+//! Done twice, nothing is done twice: an upload that broke off goes on with the very same bytes, as
+//! long as the file is the same; one that is finished gives its receipts again.
+
+mod make;
+mod record;
+mod send;
+mod source;
+mod split;
+mod spool;
+
+pub use record::{State, Upload};
+pub use send::Receipt;
+#[cfg(test)]
+pub(crate) use source::tests;
+pub use source::{Pseudonym, Source, pseudonym};
+
+use crate::client::{Client, random, timed};
+use crate::error::{Error, Result, request};
+use crate::home;
+use crate::study::{Frozen, key_of};
+use dyad_data::{ReadOptions, Table};
+use dyad_protos::upload::{ANNOUNCED, Mode, VERSION, WITHDRAWN};
+use dyad_protos::wire::cloud::v1::WithdrawRequest;
+use dyad_protos::{Document, Hex, Manifest, Name};
+use make::Maker;
+use record::{SPOOL, all, folder, known};
+use send::Sending;
+use split::Splitter;
+use spool::Spool;
+use std::path::Path;
+use std::sync::Arc;
+use tokio::sync::watch;
+
+/// What is being done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// The file is read.
+    Reading,
+    /// Every cell is held against the schema; bytes of encoded data.
+    Checking,
+    /// Chunks are split, sealed and sent; bytes of encoded data that both clouds have stored.
+    Sending,
+}
+
+/// Hears how far it is: what is done, bytes, of how many.
+pub type Progress<'a> = &'a (dyn Fn(Phase, u64, u64) + Sync);
+
+/// What is to be uploaded.
+#[derive(Clone, Debug)]
+pub struct Request<'a> {
+    /// The study.
+    pub study: &'a Name,
+    /// The file.
+    pub file: &'a Path,
+    /// How it is split.
+    pub mode: Mode,
+    /// How the file is read.
+    pub options: ReadOptions,
+}
+
+impl Client {
+    /// What an owner knows a file by. Keyed, since clouds and members see it: without the key nobody
+    /// can try what a file may have held.
+    fn digest_of(&self, path: &Path) -> Result<[u8; 32]> {
+        let key = self.me.sign.to_bytes();
+        Ok(dyad_protos::digest("file of an upload", &[&key[..], &source::digest_of(path)?]))
+    }
+
+    /// A table as a study sees it: what [`upload`](Self::upload) would send of it. To run a job in
+    /// the clear, on data of one's own.
+    pub async fn source(&self, study: &Frozen, table: &Table) -> Result<Source> {
+        let key = self.pseudonym_key(&study.study.draft.name).await?;
+        Source::of(table, &study.study.draft, &study.schema, &key)
+    }
+
+    /// Uploads of this owner, as the home folder knows them.
+    pub fn uploads(&self) -> Result<Vec<Upload>> {
+        all(&self.home)
+    }
+
+    /// The upload whose digest begins so.
+    pub fn upload_named(&self, digits: &str) -> Result<Upload> {
+        let mut found = self.uploads()?.into_iter().filter(|upload| {
+            !digits.is_empty() && Hex(upload.digest()).to_string().starts_with(digits)
+        });
+        match (found.next(), found.next()) {
+            (Some(upload), None) => Ok(upload),
+            (None, _) => request(format!("no upload begins with `{digits}`; see `dyad uploads`")),
+            (Some(_), Some(_)) => {
+                request(format!("more than one upload begins with `{digits}`; give more of it"))
+            }
+        }
+    }
+
+    /// Uploads a file, or goes on with it.
+    pub async fn upload(&self, wanted: &Request<'_>, progress: Progress<'_>) -> Result<Upload> {
+        self.upload_as(wanted, None, progress).await
+    }
+
+    /// The same with the rows numbered from 1, in a column of this name: identifiers for records
+    /// that have none.
+    pub async fn upload_numbered(
+        &self,
+        wanted: &Request<'_>,
+        column: &str,
+        progress: Progress<'_>,
+    ) -> Result<Upload> {
+        self.upload_as(wanted, Some(column), progress).await
+    }
+
+    async fn upload_as(
+        &self,
+        wanted: &Request<'_>,
+        number_rows: Option<&str>,
+        progress: Progress<'_>,
+    ) -> Result<Upload> {
+        self.refresh().await?;
+        let study = self.frozen_study(wanted.study).await?;
+        let _lock = self.home.lock("uploads")?;
+        progress(Phase::Reading, 0, 0);
+        let path = wanted.file;
+        let path = path.canonicalize().map_err(|error| Error::file(path, error))?;
+        let file = tokio::task::block_in_place(|| self.digest_of(&path))?;
+        let known = known(&self.home, &study.study.digest(), &path, &file, wanted.mode)?;
+        if let Some(upload) = &known
+            && upload.state == State::Finished
+        {
+            return Ok(upload.clone());
+        }
+        let key = self.pseudonym_key(wanted.study).await?;
+        let (upload, maker) = tokio::task::block_in_place(|| {
+            let table = Table::read(&path, &wanted.options)?;
+            let table = match number_rows {
+                Some(column) => table.with_row_numbers(column)?,
+                None => table,
+            };
+            let mut source = Source::of(&table, &study.study.draft, &study.schema, &key)?;
+            drop(table);
+            let upload = match known {
+                Some(upload) => upload,
+                None => self.announced(wanted, &study, &mut source, (&path, &file), progress)?,
+            };
+            // It may have been written to while it was read.
+            if self.digest_of(&path)? != file {
+                return request(format!(
+                    "{} changed while it was read; run the command again when it is complete",
+                    path.display()
+                ));
+            }
+            let maker = self.maker(&study, &upload, source)?;
+            Ok((upload, maker))
+        })?;
+        self.send(&study, upload, maker, progress).await
+    }
+
+    /// A new upload, stored before anybody hears of it. All of its cells are good.
+    fn announced(
+        &self,
+        wanted: &Request<'_>,
+        study: &Frozen,
+        source: &mut Source,
+        (path, file): (&Path, &[u8; 32]),
+        progress: Progress<'_>,
+    ) -> Result<Upload> {
+        let width = source.places.width();
+        let total = 8 * (source.len() * width) as u64;
+        source.check(&|rows| progress(Phase::Checking, 8 * (rows * width) as u64, total))?;
+        let splitter = self.splitter(study, wanted.mode)?;
+        let manifest = Document::write(&Manifest {
+            version: VERSION,
+            id: Hex(random()?),
+            study: Hex(study.study.digest()),
+            owner: self.name().clone(),
+            mode: wanted.mode,
+            columns: source.columns.clone(),
+            rows: source.len() as u64,
+            chunk_rows: splitter.chunk_rows(width)?.min(source.len()) as u64,
+            file: Hex(*file),
+        })?;
+        manifest.places(&study.study).map_err(Error::Request)?;
+        let upload = Upload {
+            study: wanted.study.clone(),
+            file: path.to_owned(),
+            state: State::Sending,
+            receipts: [None, None],
+            dropped: source.dropped as u64,
+            signature: Hex(self.me.sign.sign(ANNOUNCED, &manifest.digest()).0),
+            manifest,
+        };
+        upload.store(&self.home)?;
+        Ok(upload)
+    }
+
+    fn splitter(&self, study: &Frozen, mode: Mode) -> Result<Splitter> {
+        let draft = &study.study.draft;
+        let secret = key_of(self, &draft.name)?;
+        Splitter::new(secret.public().clone(), mode, draft.value_bits)
+    }
+
+    fn maker(&self, study: &Frozen, upload: &Upload, source: Source) -> Result<Maker> {
+        let manifest = &upload.manifest;
+        if source.columns != manifest.columns || source.len() as u64 != manifest.rows {
+            return request(format!(
+                "{} is read in another way than when its upload began: say the same options, or \
+                 run `dyad withdraw {}` and upload it anew",
+                upload.file.display(),
+                &Hex(upload.digest()).to_string()[..8],
+            ));
+        }
+        let folder = folder(&self.home, &upload.digest()).join(SPOOL);
+        Ok(Maker {
+            source,
+            splitter: self.splitter(study, manifest.mode)?,
+            manifest: manifest.clone(),
+            study: study.study.clone(),
+            spool: Arc::new(Spool::open(&folder, &upload.digest())?),
+            stored: Arc::default(),
+        })
+    }
+
+    /// Sends an upload while it is made.
+    async fn send(
+        &self,
+        study: &Frozen,
+        mut upload: Upload,
+        maker: Maker,
+        progress: Progress<'_>,
+    ) -> Result<Upload> {
+        let [c0, c1] = self.clouds(&study.study)?;
+        let (spool, stored) = (Arc::clone(&maker.spool), Arc::clone(&maker.stored));
+        let (sender, made) = watch::channel(spool.made());
+        let width = maker.source.places.width() as u64;
+        let manifest = upload.manifest.clone();
+        let total = 8 * manifest.rows * width;
+        let told = |chunks: u32| {
+            let rows = (u64::from(chunks) * manifest.chunk_rows).min(manifest.rows);
+            progress(Phase::Sending, 8 * rows * width, total);
+        };
+        let sending = Sending {
+            study,
+            manifest: &manifest,
+            signature: &upload.signature.0,
+            spool: &spool,
+            stored: &stored,
+            made: &made,
+            progress: &told,
+        };
+        // Before anything is made anew: does either have what is not known here?
+        tokio::try_join!(sending.get_to_know(&c0), sending.get_to_know(&c1))?;
+        let making = tokio::task::spawn_blocking(move || maker.run(&sender));
+        let receipts = tokio::try_join!(sending.to(&c0), sending.to(&c1));
+        stored.close();
+        let making = making.await.map_err(|error| Error::NotYet(error.to_string()))?;
+        // What cannot be made cannot be sent: the reason says more.
+        making?;
+        let (zero, one) = receipts?;
+        upload.receipts = [Some(zero), Some(one)];
+        upload.state = State::Finished;
+        upload.store(&self.home)?;
+        home::remove(&folder(&self.home, &upload.digest()).join(SPOOL))?;
+        Ok(upload)
+    }
+
+    /// Takes an upload back: both clouds delete what they have of it.
+    pub async fn withdraw(&self, upload: &Upload) -> Result<()> {
+        self.refresh().await?;
+        let _lock = self.home.lock("uploads")?;
+        let study = self.study_of(&upload.manifest.study.0)?;
+        let message = upload.digest();
+        let signature = self.me.sign.sign(WITHDRAWN, &message);
+        let request = WithdrawRequest {
+            upload: message.to_vec().into(),
+            signature: signature.0.to_vec().into(),
+        };
+        let [c0, c1] = self.clouds(&study.study)?;
+        let withdraw = |cloud: crate::client::Cloud| {
+            let request = request.clone();
+            async move {
+                let reply = cloud.ask("to delete an upload", |mut cloud| {
+                    let request = timed(request.clone());
+                    async move { cloud.withdraw(request).await }
+                });
+                match reply.await {
+                    // An upload that never got there need not be deleted.
+                    Err(error) if error.is_unknown() => Ok(()),
+                    other => other.map(drop),
+                }
+            }
+        };
+        tokio::try_join!(withdraw(c0), withdraw(c1))?;
+        let withdrawn = Upload { state: State::Withdrawn, ..upload.clone() };
+        withdrawn.store(&self.home)?;
+        home::remove(&folder(&self.home, &message).join(SPOOL))
+    }
+}
