@@ -1,41 +1,109 @@
-//! `dyad-local`: what works so far, with every party in one process.
-//!
-//! Three hospitals upload a column each, encrypted under their own keys. The two clouds bring it
-//! under one key without opening it and add it up; the hospitals together open the sums. Of all
-//! else the clouds open blinded values only. Then the clouds train a network on shares of scanned
-//! digits, with randomness that a key centre deals.
+//! `dyad-local`: every party in one process, over loopback gRPC and mutual TLS. The first thing to
+//! run.
 
+mod files;
 mod parties;
 mod screen;
-mod training;
+mod story;
+mod sums;
 
-use clap::Parser;
-use dyad_bcp::{KeySize, ParaGen};
-use parties::{AuxiliaryCloud, Hospital, MainCloud, Part, Upload};
-use screen::{Screen, line, title};
+use clap::{Args, Parser, Subcommand};
+use screen::Screen;
 use std::error::Error;
 use std::io::{self, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Rows per hospital: enough to see a rate, few enough to wait for.
-const ROWS: usize = 3100;
-
-/// What works so far, all parties in one process: three hospitals upload encrypted columns, two
-/// clouds add them up without opening them, the hospitals together open the sums; then the clouds
-/// train a network on shares of scanned digits.
+/// All parties in one process: a key centre, two clouds and the owners, over loopback gRPC and
+/// mutual TLS, in a temporary folder. Without a command: trains on a data set that comes with the
+/// program, split among three owners.
 #[derive(Parser)]
-#[command(name = "dyad-local", version)]
-struct Args {}
+#[command(name = "dyad-local", version, after_help = EXAMPLES)]
+struct Line {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  dyad-local
+      three hospitals, 569 patients, a network; ends with a table
+  dyad-local train --owner a.csv --owner b.csv --label y --model mlp:32,16 --epochs 10
+      your own files, one for each owner
+  dyad-local sums
+      the set-up phase of the paper: encrypted columns under one key, added and opened together
+";
+
+#[derive(Subcommand)]
+enum Command {
+    /// Trains on your own files.
+    Train(Train),
+    /// Adds up encrypted columns.
+    Sums,
+}
+
+/// What is trained on which files.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Train {
+    /// An owner's file (CSV, Parquet, NPY); once for each owner.
+    #[arg(long, required = true, value_name = "FILE")]
+    owner: Vec<PathBuf>,
+    /// The column to be learned.
+    #[arg(long)]
+    label: String,
+    /// The column by which rows of different owners are matched. Without it every row is a person
+    /// of its own, and all files have the same columns.
+    #[arg(long, value_name = "COLUMN")]
+    id: Option<String>,
+    /// The schema of all columns, TOML. Without it one is suggested from the files, which publishes
+    /// ranges and categories of their values: here that leaves nobody's hands.
+    #[arg(long, value_name = "FILE")]
+    schema: Option<PathBuf>,
+    /// logistic, linear, or mlp with the widths of its hidden layers.
+    #[arg(long, default_value = "mlp:32,16")]
+    model: String,
+    /// How often all rows are gone through.
+    #[arg(long, default_value_t = 10)]
+    epochs: u32,
+    /// Rows in a step.
+    #[arg(long, default_value_t = 32)]
+    batch: usize,
+    /// Learning rate, of the mean over a batch; a usual one if none is given.
+    #[arg(long)]
+    rate: Option<f64>,
+    /// Upload as packed ciphertexts, as in the paper. Slower.
+    #[arg(long)]
+    packed: bool,
+    /// Open the model with partial decryptions of all owners, as in the paper.
+    #[arg(long)]
+    joint: bool,
+    /// Leave out rows that lack a column; otherwise they are refused.
+    #[arg(long)]
+    leave_out: bool,
+    /// Search for parameters of so many bits (2048, 3072), in place of the bundled ones, whose
+    /// master key is public.
+    #[arg(long, value_name = "BITS")]
+    fresh: Option<usize>,
+}
 
 fn main() -> ExitCode {
-    let Args {} = Args::parse();
     let screen = Screen::new();
-    match run(&screen).and_then(|()| training::run(&screen)) {
+    let result = match Line::parse().command {
+        None => story::run(&screen, None),
+        Some(Command::Train(train)) => story::run(&screen, Some(&train)),
+        Some(Command::Sums) => sums::run(&screen),
+    };
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         // Whoever read this has seen enough.
         Err(error) if is_closed_pipe(&*error) => ExitCode::SUCCESS,
         Err(error) => {
             drop(writeln!(io::stderr(), "dyad-local: {error}"));
+            let mut cause = error.source();
+            while let Some(error) = cause {
+                drop(writeln!(io::stderr(), "  because: {error}"));
+                cause = error.source();
+            }
             ExitCode::FAILURE
         }
     }
@@ -44,73 +112,4 @@ fn main() -> ExitCode {
 fn is_closed_pipe(error: &(dyn Error + 'static)) -> bool {
     let error = error.downcast_ref::<io::Error>();
     error.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
-}
-
-/// Plays the whole story.
-fn run(screen: &Screen) -> Result<(), Box<dyn Error>> {
-    title("Key generation centre")?;
-    let (params, master) = screen.step("safe primes, 3072-bit N", |tick| {
-        let progress = |p: dyad_bcp::Progress| {
-            tick(&format!(
-                "{} candidates tested, about {} expected, {} of 2 found",
-                p.tested, p.expected, p.found
-            ));
-        };
-        ParaGen::new(KeySize::default()).progress(&progress).run()
-    })?;
-    line("parameters", &params.id().to_string())?;
-
-    title("Hospitals")?;
-    let names = ["Northside", "St. Mary", "Riverbank"];
-    let hospitals = screen.step("key pairs", |_| {
-        names.iter().map(|name| Hospital::new(name, &params, ROWS)).collect::<Result<Vec<_>, _>>()
-    })?;
-    let claims = screen.step("proofs of knowledge of the keys", |_| {
-        hospitals.iter().map(Hospital::claim).collect::<Result<Vec<_>, _>>()
-    })?;
-
-    title("Two clouds, each for itself")?;
-    let mut main =
-        screen.step("C1 verifies the proofs, unifies the keys", |_| MainCloud::new(&claims))?;
-    let mut auxiliary = screen.step("C0 verifies the proofs, unifies the keys", |_| {
-        AuxiliaryCloud::new(master, &claims)
-    })?;
-
-    title("Hospitals")?;
-    let uploads = screen
-        .step(&format!("{} values packed and encrypted", names.len() * ROWS), |_| {
-            hospitals.iter().map(Hospital::upload).collect::<Result<Vec<_>, _>>()
-        })?;
-    let (for_c0, for_c1): (Vec<Part>, Vec<Part>) =
-        uploads.into_iter().map(|Upload { for_c0, for_c1 }| (for_c0, for_c1)).unzip();
-    let count =
-        |parts: &[Part]| format!("{} ciphertexts", parts.iter().map(Part::len).sum::<usize>());
-    line("uploaded to C0: blinds", &count(&for_c0))?;
-    line("uploaded to C1: blinded values", &count(&for_c1))?;
-    for part in for_c0 {
-        auxiliary.receive(part);
-    }
-    for part in for_c1 {
-        main.receive(part);
-    }
-
-    title("Two clouds, together")?;
-    let sums = screen.step("blinded, re-encrypted under the unified key, added", |_| {
-        main.sum_with(&auxiliary)
-    })?;
-
-    title("Hospitals, together")?;
-    let heads = sums.heads();
-    let partials = screen.step("each: partial decryptions of the sums", |_| {
-        hospitals.iter().map(|h| h.partials(&claims, &heads)).collect::<Result<Vec<_>, _>>()
-    })?;
-    let opened = screen.step("each: the partials of all, joined", |_| {
-        hospitals.iter().map(|h| h.open(&claims, &sums, &partials)).collect::<Result<Vec<_>, _>>()
-    })?;
-    let clear = parties::sums_in_the_clear(&hospitals);
-    let same = opened.iter().all(|opened| *opened == clear);
-    line("first sums opened", &format!("{:?}", &opened[0][..6]))?;
-    line("first sums in the clear", &format!("{:?}", &clear[..6]))?;
-    line("all identical, at every hospital", if same { "yes" } else { "NO" })?;
-    if same { Ok(()) } else { Err("the opened sums differ from the sums in the clear".into()) }
 }

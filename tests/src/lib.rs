@@ -1,0 +1,16 @@
+//! The harness: one scenario, run in memory, in process over loopback, and as processes; with
+//! faults.
+//!
+//! - [`Services`]: key centre and clouds, in this process ([`dyad_local::World`]) or as processes
+//!   of their own ([`Processes`]), which can be killed
+//! - [`scenario`]: owners enrol, upload, approve, watch, fetch; whatever dies meanwhile, the model
+//!   at the end has the bits of the clear run
+//! - [`faults`]: who dies when, as data; also drawn at random from a seed
+
+pub mod faults;
+mod processes;
+pub mod scenario;
+mod services;
+
+pub use processes::Processes;
+pub use services::Services;

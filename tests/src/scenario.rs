@@ -1,0 +1,283 @@
+//! Owners enrol, upload, propose, approve, watch and fetch, while services die and come again. At
+//! the end the model must have the bits of the clear run.
+
+use crate::faults::{Fault, When};
+use crate::services::Services;
+use anyhow::{Context as _, bail, ensure};
+use dyad_client::job::{Described, Prepared, Proposal, State, Status, Training};
+use dyad_client::model::Model;
+use dyad_client::study::{Frozen, Proposed, draft};
+use dyad_client::upload::Request;
+use dyad_client::{Access, Client, Home};
+use dyad_data::{Partition, ReadOptions, Sample};
+use dyad_local::twin::in_the_clear;
+use dyad_protos::job::Opening;
+use dyad_protos::upload::Mode;
+use dyad_protos::{Name, Role};
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// What is played.
+#[derive(Clone, Debug)]
+pub struct Scenario {
+    /// How many owners.
+    pub owners: usize,
+    /// How their data are split between the clouds.
+    pub mode: Mode,
+    /// How the model is opened.
+    pub opening: Opening,
+    /// How it is trained.
+    pub training: Training,
+    /// Steps between checkpoints.
+    pub checkpoint: u64,
+    /// Who dies when.
+    pub faults: Vec<Fault>,
+    /// All of it takes no longer.
+    pub limit: Duration,
+}
+
+impl Scenario {
+    /// Three owners, sealed uploads, a small network, no faults.
+    pub fn new() -> anyhow::Result<Self> {
+        let training = Training { epochs: 3, batch: 16, ..Training::of("mlp:8".parse()?) };
+        Ok(Self {
+            owners: 3,
+            mode: Mode::Sealed,
+            opening: Opening::Each,
+            training,
+            checkpoint: 10,
+            faults: vec![],
+            limit: Duration::from_mins(3),
+        })
+    }
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub struct Outcome {
+    /// As C1 told of it at the end.
+    pub status: Status,
+    /// The model, the same at every recipient.
+    pub model: Model,
+    /// From a kill to the next step that was seen, for each kill during the training, with the steps
+    /// that were lost.
+    pub resumed: Vec<(Duration, u64)>,
+}
+
+/// Owners who have joined a study.
+pub struct Study {
+    /// They.
+    pub owners: Vec<Client>,
+    /// Its name.
+    pub name: Name,
+    /// Their files: each with its owner's number.
+    pub files: Vec<(usize, PathBuf)>,
+    /// All data.
+    pub sample: Sample,
+}
+
+/// What scenarios learn from.
+pub fn sample() -> anyhow::Result<Sample> {
+    Ok(dyad_data::breast_cancer()?)
+}
+
+/// Enrols owners and has them join a study on the sample, of which each has a part.
+pub async fn join(services: &impl Services, folder: &Path, owners: usize) -> anyhow::Result<Study> {
+    let sample = sample()?;
+    let access = Access { passphrase: None, insecure_demo: true };
+    let (mut clients, mut members) = (Vec::new(), Vec::new());
+    for i in 0..owners {
+        let name = format!("owner-{i}");
+        let token = services.token(Role::Owner, &name).await?;
+        let home = Home::at(folder.join(&name));
+        clients.push(Client::enrol(home, &token, &access).await?);
+        members.push(name.parse()?);
+    }
+    let name: Name = "study".parse()?;
+    let schema = sample.schema.draft().to_toml();
+    let proposed =
+        Proposed { name: name.as_str(), schema: &schema, members: &members, label: None };
+    clients[0].create_study(&draft(&proposed)?).await?;
+    for client in &clients {
+        let standing = client.study(&name).await?;
+        client.join_study(&standing).await?;
+    }
+    let partition = Partition::mixed(&sample.table, "id", owners, 1)?;
+    let mut files = Vec::new();
+    for (i, (owner, piece)) in partition.tables(&sample.table)?.into_iter().enumerate() {
+        let path = folder.join(format!("piece-{i}.csv"));
+        piece.write_csv(File::create(&path)?, "")?;
+        files.push((owner, path));
+    }
+    Ok(Study { owners: clients, name, files, sample })
+}
+
+/// Kills and starts services when their time has come.
+struct Reaper<'s, S> {
+    services: &'s mut S,
+    left: Vec<Fault>,
+}
+
+impl<S: Services> Reaper<'_, S> {
+    async fn strike(&mut self, due: impl Fn(&When) -> Option<u64>) -> anyhow::Result<bool> {
+        let Some(at) = self.left.iter().position(|fault| due(&fault.when).is_some()) else {
+            return Ok(false);
+        };
+        let Fault { who, when, down } = self.left.remove(at);
+        tokio::time::sleep(Duration::from_millis(due(&when).unwrap_or(0))).await;
+        self.services.kill(who).await?;
+        tokio::time::sleep(Duration::from_millis(down)).await;
+        self.services.run(who).await?;
+        Ok(true)
+    }
+}
+
+/// Plays a scenario.
+pub async fn play<S: Services>(
+    services: &mut S,
+    folder: &Path,
+    scenario: &Scenario,
+) -> anyhow::Result<Outcome> {
+    let played = tokio::time::timeout(scenario.limit, play_on(services, folder, scenario)).await;
+    played.with_context(|| format!("it takes longer than {:?}", scenario.limit))?
+}
+
+async fn play_on<S: Services>(
+    services: &mut S,
+    folder: &Path,
+    scenario: &Scenario,
+) -> anyhow::Result<Outcome> {
+    let study = join(services, folder, scenario.owners).await?;
+    let mut reaper = Reaper { services, left: scenario.faults.clone() };
+    let uploading = upload_all(&study, scenario.mode);
+    let striking = async {
+        let at = |when: &When| match when {
+            When::Uploading(after) => Some(*after),
+            _ => None,
+        };
+        while reaper.strike(at).await? {}
+        Ok::<_, anyhow::Error>(())
+    };
+    let (uploaded, struck) = tokio::join!(uploading, striking);
+    struck?;
+    uploaded?;
+    let prepared = propose(&study, scenario).await?;
+    let job = prepared.job.digest();
+    approve_all(&study, &prepared).await?;
+    let at = |when: &When| match when {
+        When::Approved(after) => Some(*after),
+        _ => None,
+    };
+    while reaper.strike(at).await? {}
+    let (status, resumed) = watch(&study, &prepared.study, &job, &mut reaper).await?;
+    ensure!(status.state == State::Released, "the job is {}: {}", status.state, status.reason);
+    let mut models = Vec::new();
+    for owner in &study.owners {
+        models.push(owner.fetch(&prepared.study, &job).await?);
+    }
+    ensure!(models.windows(2).all(|pair| pair[0] == pair[1]), "owners have different models");
+    let model = models.pop().context("nobody has a model")?;
+    let source = study.owners[0].source(&prepared.study, &study.sample.table).await?;
+    let clear = in_the_clear(&prepared, &source, &model);
+    let (clear, same) = clear.map_err(|error| anyhow::anyhow!("in the clear: {error}"))?;
+    ensure!(same, "the weights are not those of the clear run");
+    ensure!(clear.scores == status.scores, "the metrics are not those of the clear run");
+    Ok(Outcome { status, model, resumed })
+}
+
+/// Has all owners upload all their files.
+pub async fn upload_all(study: &Study, mode: Mode) -> anyhow::Result<()> {
+    for (owner, file) in &study.files {
+        let options = ReadOptions::default();
+        let request = Request { study: &study.name, file, mode, options };
+        study.owners[*owner].upload(&request, &|_, _, _| {}).await?;
+    }
+    Ok(())
+}
+
+/// Proposes the scenario's job.
+pub async fn propose(study: &Study, scenario: &Scenario) -> anyhow::Result<Prepared> {
+    let proposal = Proposal {
+        study: &study.name,
+        training: Described::Short(&scenario.training),
+        opening: scenario.opening,
+        recipients: vec![],
+        may_predict: vec![],
+        uploads: vec![],
+        leave_out: false,
+        test_share: 0.2,
+        split: 1,
+        checkpoint: Some(scenario.checkpoint),
+    };
+    let prepared = study.owners[0].prepare(&proposal).await?;
+    study.owners[0].propose(&prepared).await?;
+    Ok(prepared)
+}
+
+/// Has all owners look at it and approve.
+pub async fn approve_all(study: &Study, prepared: &Prepared) -> anyhow::Result<()> {
+    for owner in &study.owners {
+        let reviewed = owner.review(&prepared.study, &prepared.job.digest()).await?;
+        owner.approve(&reviewed, Duration::from_hours(1)).await?;
+    }
+    Ok(())
+}
+
+async fn watch<S: Services>(
+    study: &Study,
+    frozen: &Frozen,
+    job: &[u8; 32],
+    reaper: &mut Reaper<'_, S>,
+) -> anyhow::Result<(Status, Vec<(Duration, u64)>)> {
+    let mut resumed = Vec::new();
+    let mut killed: Option<(Instant, u64)> = None;
+    let mut last = None;
+    loop {
+        for owner in &study.owners {
+            let status = match owner.job(frozen, job).await {
+                Ok([_, status]) => status,
+                Err(error) if error.is_transient() => continue,
+                Err(error) => return Err(error.into()),
+            };
+            if status.state == State::Sealed && status.answers_awaited.contains(owner.name()) {
+                match owner.answer(frozen, job).await {
+                    Err(error) if !error.is_transient() => return Err(error.into()),
+                    _ => {}
+                }
+            }
+            last = Some(status);
+        }
+        let Some(status) = last.take() else { continue };
+        if status.state.is_over() {
+            return Ok((status, resumed));
+        }
+        let step = status.step;
+        if let Some((at, before)) = killed
+            && status.state == State::Running
+            && status.rate > 0.0
+        {
+            resumed.push((at.elapsed(), before.saturating_sub(step)));
+            killed = None;
+        }
+        let training = |when: &When| match when {
+            When::Step(at) if step >= *at && status.state == State::Running => Some(0),
+            _ => None,
+        };
+        let struck_at = Instant::now();
+        if reaper.strike(training).await? {
+            killed = Some((struck_at, step));
+        }
+        let sealing = |when: &When| match when {
+            When::Sealing(after) if matches!(status.state, State::Trained | State::Sealed) => {
+                Some(*after)
+            }
+            _ => None,
+        };
+        reaper.strike(sealing).await?;
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        if status.state == State::Failed {
+            bail!("the job failed: {}", status.reason);
+        }
+    }
+}

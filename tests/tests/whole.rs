@@ -1,0 +1,108 @@
+//! The whole system, in process and as processes; with and without faults.
+
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
+
+use dyad_local::{Parameters, World};
+use dyad_protos::Role;
+use dyad_protos::job::Opening;
+use dyad_protos::upload::Mode;
+use dyad_tests::Processes;
+use dyad_tests::faults::{Fault, When, drawn};
+use dyad_tests::scenario::{Scenario, play};
+use std::time::Duration;
+
+/// Tests of this file run one after the other: each has a machine's worth of services.
+static ONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_process_each_sealed() {
+    let _one = ONE.lock().await;
+    let folder = tempfile::tempdir().unwrap();
+    let mut world = World::start(folder.path(), Parameters::InsecureDemo).await.unwrap();
+    play(&mut world, folder.path(), &Scenario::new().unwrap()).await.unwrap();
+    world.end().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn processes_joint_packed() {
+    let _one = ONE.lock().await;
+    let folder = tempfile::tempdir().unwrap();
+    let mut services = Processes::start(folder.path()).await.unwrap();
+    let scenario = Scenario {
+        mode: Mode::Packed,
+        opening: Opening::Joint,
+        owners: 2,
+        ..Scenario::new().unwrap()
+    };
+    play(&mut services, folder.path(), &scenario).await.unwrap();
+}
+
+/// Each service is killed once in the middle of the training.
+#[tokio::test(flavor = "multi_thread")]
+async fn processes_killed_while_training() {
+    let _one = ONE.lock().await;
+    let folder = tempfile::tempdir().unwrap();
+    let mut services = Processes::start(folder.path()).await.unwrap();
+    let kill = |who, step| Fault { who, when: When::Step(step), down: 100 };
+    let mut scenario = Scenario::new().unwrap();
+    scenario.training.epochs = 8;
+    scenario.faults = vec![kill(Role::C1, 15), kill(Role::C0, 60), kill(Role::Kgc, 120)];
+    let outcome = play(&mut services, folder.path(), &scenario).await.unwrap();
+    for (after, lost) in &outcome.resumed {
+        println!("training again {after:.1?} after the kill, {lost} steps lost");
+    }
+    assert!(outcome.status.attempts > 1);
+}
+
+/// And at every other moment.
+#[tokio::test(flavor = "multi_thread")]
+async fn processes_killed_around_the_training() {
+    let _one = ONE.lock().await;
+    let folder = tempfile::tempdir().unwrap();
+    let mut services = Processes::start(folder.path()).await.unwrap();
+    let fault = |who, when| Fault { who, when, down: 150 };
+    let scenario = Scenario {
+        opening: Opening::Joint,
+        owners: 2,
+        faults: vec![
+            fault(Role::C0, When::Uploading(30)),
+            fault(Role::C1, When::Uploading(30)),
+            fault(Role::C1, When::Approved(10)),
+            fault(Role::C0, When::Approved(50)),
+            fault(Role::C0, When::Sealing(0)),
+            fault(Role::C1, When::Sealing(0)),
+        ],
+        ..Scenario::new().unwrap()
+    };
+    play(&mut services, folder.path(), &scenario).await.unwrap();
+}
+
+/// Faults at random, hundreds of times: `DYAD_SOAK` says how often, `DYAD_SEED` where to begin.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "hours"]
+async fn soak() {
+    let number = |name: &str, default| {
+        std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+    };
+    let first = number("DYAD_SEED", 1);
+    for seed in first..first + number("DYAD_SOAK", 300) {
+        let folder = tempfile::tempdir().unwrap();
+        let mut services = Processes::start(folder.path()).await.unwrap();
+        let scenario = Scenario {
+            opening: if seed % 2 == 0 { Opening::Joint } else { Opening::Each },
+            owners: 2,
+            faults: drawn(seed, 80),
+            limit: Duration::from_mins(5),
+            ..Scenario::new().unwrap()
+        };
+        for fault in &scenario.faults {
+            println!("seed {seed}: {fault}");
+        }
+        if let Err(error) = play(&mut services, folder.path(), &scenario).await {
+            for role in [Role::Kgc, Role::C0, Role::C1] {
+                println!("{role}:\n{}", services.log(role).unwrap());
+            }
+            panic!("seed {seed}: {error:#}");
+        }
+    }
+}
