@@ -28,6 +28,12 @@ pub(crate) struct Figure {
     /// The most memory it held.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub peak_mib: Option<f64>,
+    /// Rows of a table in a second.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rows_per_s: Option<f64>,
+    /// Bytes in a second, in thousands of millions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gb_per_s: Option<f64>,
 }
 
 impl Figure {
@@ -108,6 +114,7 @@ mod tests {
             bytes_sent: Some(3 << 20),
             bytes_dealt: Some(1 << 19),
             peak_mib: Some(417.6),
+            ..Figure::default()
         };
         let line = figure.to_string();
         let columns: Vec<_> = line.split_whitespace().skip(4).collect();

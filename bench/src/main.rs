@@ -5,6 +5,7 @@ mod figure;
 mod matmul;
 mod measure;
 mod mpc;
+mod services;
 mod train;
 
 use clap::Parser;
@@ -147,7 +148,8 @@ fn wanted(names: &[String]) -> Result<Vec<&'static Bench>, String> {
 
 /// All there are.
 fn benches() -> impl Iterator<Item = &'static Bench> {
-    [bcp::BENCHES, matmul::BENCHES, mpc::BENCHES, train::BENCHES].into_iter().flatten()
+    let all = [bcp::BENCHES, matmul::BENCHES, mpc::BENCHES, train::BENCHES, services::BENCHES];
+    all.into_iter().flatten()
 }
 
 /// The benchmark of this name, or else all whose names begin with it and a dot.

@@ -61,7 +61,7 @@ pub(crate) const BENCHES: &[Bench] = &[
 ];
 
 pub(crate) const MLP: [usize; 4] = [784, 128, 128, 10];
-const BATCH: usize = 128;
+pub(crate) const BATCH: usize = 128;
 
 /// A job on rows as MNIST's: pixels, a fifth of them not zero.
 pub(crate) fn job(widths: &[usize], loss: Loss, batch: usize, rows: usize) -> Job {
@@ -99,7 +99,7 @@ pub(crate) fn rows(plan: &Plan) -> Vec<Input> {
 const MARGIN: u64 = 6;
 
 /// Seconds a step takes on shares.
-fn on_shares(
+pub(crate) fn on_shares(
     plan: &Plan,
     inputs: &[Input],
     lines: Lines,
