@@ -10,14 +10,18 @@ use auxiliary::Calls;
 use dyad_cloud::serve::{Config, listen, open as open_house, routes};
 use dyad_net::identity::Role;
 use dyad_net::{LinkHub, Result as NetResult};
-use dyad_node::Context;
+use dyad_node::{Context, Serving};
 use dyad_protos::limits::STREAM_MESSAGE;
 use dyad_protos::wire::peer::v1::auxiliary_server::AuxiliaryServer;
 use std::sync::Arc;
 use tokio::net::TcpListener;
 
 /// Serves until it is to stop. The master key is fetched first, if it is not here yet.
-pub async fn serve(
+pub fn serve(config: Config, context: Context, listener: Option<TcpListener>) -> Serving {
+    Box::pin(run(config, context, listener))
+}
+
+async fn run(
     config: Config,
     context: Context,
     listener: Option<TcpListener>,

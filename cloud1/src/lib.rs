@@ -10,12 +10,16 @@ mod shares;
 use dyad_cloud::serve::{Config, listen, open, routes};
 use dyad_net::identity::Role;
 use dyad_net::member::Member;
-use dyad_node::Context;
+use dyad_node::{Context, Serving};
 use std::sync::Arc;
 use tokio::net::TcpListener;
 
 /// Serves until it is to stop.
-pub async fn serve(
+pub fn serve(config: Config, context: Context, listener: Option<TcpListener>) -> Serving {
+    Box::pin(run(config, context, listener))
+}
+
+async fn run(
     config: Config,
     context: Context,
     listener: Option<TcpListener>,

@@ -12,7 +12,7 @@ use dyad_net::link::LinkHub;
 use dyad_net::tls::{ClientAuth, serve as serve_tls};
 use dyad_net::{Credentials, Standing, Tls};
 use dyad_node::store::StoreError;
-use dyad_node::{Context, series};
+use dyad_node::{Context, Serving, series};
 use dyad_protos::limits::MESSAGE;
 use dyad_protos::wire::kgc::v1::enrolment_server::EnrolmentServer;
 use dyad_protos::wire::kgc::v1::registry_server::RegistryServer;
@@ -30,7 +30,11 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Serves until the context says stop. `listener`: one that listens already, in place of the
 /// configuration's.
-pub async fn serve(
+pub fn serve(config: Config, context: Context, listener: Option<TcpListener>) -> Serving {
+    Box::pin(run(config, context, listener))
+}
+
+async fn run(
     config: Config,
     context: Context,
     listener: Option<TcpListener>,

@@ -3,8 +3,13 @@
 use crate::clock::{Clock, SystemClock};
 use crate::health::Health;
 use crate::meters::Metrics;
+use std::pin::Pin;
 use std::sync::Arc;
 use tokio::sync::watch;
+
+/// A service that runs until its context says stop. In a box, so that its code is made once, where it
+/// stands, and not again in every program that awaits it.
+pub type Serving = Pin<Box<dyn Future<Output = anyhow::Result<()>> + Send>>;
 
 /// What `service_main` hands to a service; several services in one process have one each.
 #[derive(Clone, Debug)]

@@ -24,7 +24,7 @@ pub mod store;
 mod trouble;
 
 pub use clock::{Clock, ManualClock, SystemClock, Time};
-pub use context::{Context, Stop};
+pub use context::{Context, Serving, Stop};
 pub use health::Health;
 pub use meters::Metrics;
 pub use service::{Service, command_line, service_main, version_line};
