@@ -17,6 +17,7 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 
 /// Serves until it is to stop. The master key is fetched first, if it is not here yet.
+#[must_use = "it serves while it is awaited"]
 pub fn serve(config: Config, context: Context, listener: Option<TcpListener>) -> Serving {
     Box::pin(run(config, context, listener))
 }

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 
 /// Serves until it is to stop.
+#[must_use = "it serves while it is awaited"]
 pub fn serve(config: Config, context: Context, listener: Option<TcpListener>) -> Serving {
     Box::pin(run(config, context, listener))
 }

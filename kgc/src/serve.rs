@@ -30,6 +30,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Serves until the context says stop. `listener`: one that listens already, in place of the
 /// configuration's.
+#[must_use = "it serves while it is awaited"]
 pub fn serve(config: Config, context: Context, listener: Option<TcpListener>) -> Serving {
     Box::pin(run(config, context, listener))
 }
