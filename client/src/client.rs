@@ -1,6 +1,6 @@
 //! An owner who is enrolled, and the calls it makes.
 
-use crate::error::{Error, Result, contradiction};
+use crate::error::{Doing, Error, Result, contradiction};
 use crate::home::{self, Home};
 use dyad_bcp::PublicParams;
 use dyad_net::identity::{Fingerprint, Identity};
@@ -62,13 +62,15 @@ impl fmt::Debug for Client {
 impl Client {
     /// Has keys of its own certified with the token that the key centre gave. Repeated, it goes on
     /// where it stopped.
-    pub async fn enrol(home: Home, token: &str, access: &Access<'_>) -> Result<Self> {
-        home::make_folder(home.path())?;
-        let lock = home.lock("member")?;
-        home::make_folder(&home.member())?;
-        let me = Member::enrol(&home.member(), token, None, access.passphrase).await?;
-        drop(lock);
-        Self::with(home, me, access)
+    pub fn enrol<'a>(home: Home, token: &'a str, access: &'a Access<'a>) -> Doing<'a, Self> {
+        Box::pin(async move {
+            home::make_folder(home.path())?;
+            let lock = home.lock("member")?;
+            home::make_folder(&home.member())?;
+            let me = Member::enrol(&home.member(), token, None, access.passphrase).await?;
+            drop(lock);
+            Self::with(home, me, access)
+        })
     }
 
     /// What was enrolled before.
@@ -144,26 +146,28 @@ impl Client {
 
     /// Learns who there is and which certificates are good no more; renews the own one if it ends
     /// soon. If the key centre is away, what is known is used.
-    pub async fn refresh(&self) -> Result<()> {
-        let known = |role| self.me.service(role).is_ok();
-        match self.me.refresh().await {
-            Ok(()) => {}
-            Err(error) => {
-                let error = Error::Net(error);
-                if !(error.is_transient() && known(Role::C0) && known(Role::C1)) {
-                    return Err(error);
+    pub fn refresh(&self) -> Doing<'_, ()> {
+        Box::pin(async move {
+            let known = |role| self.me.service(role).is_ok();
+            match self.me.refresh().await {
+                Ok(()) => {}
+                Err(error) => {
+                    let error = Error::Net(error);
+                    if !(error.is_transient() && known(Role::C0) && known(Role::C1)) {
+                        return Err(error);
+                    }
+                    tracing::warn!("the key centre cannot be asked ({error}); going on without");
+                    return Ok(());
                 }
-                tracing::warn!("the key centre cannot be asked ({error}); going on without");
-                return Ok(());
             }
-        }
-        let soon = SystemTime::now() + RENEW_BEFORE;
-        if self.me.tls.not_after() < soon
-            && let Err(error) = self.me.renew().await
-        {
-            tracing::warn!("the certificate ends soon and could not be renewed: {error}");
-        }
-        Ok(())
+            let soon = SystemTime::now() + RENEW_BEFORE;
+            if self.me.tls.not_after() < soon
+                && let Err(error) = self.me.renew().await
+            {
+                tracing::warn!("the certificate ends soon and could not be renewed: {error}");
+            }
+            Ok(())
+        })
     }
 
     pub(crate) fn registry(&self) -> Result<RegistryClient<Channel>> {

@@ -2,9 +2,14 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 
 /// The result of an operation.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// A call on its way. In a box, so that its code is made once, in this crate, and not again in every
+/// program that awaits it.
+pub type Doing<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
 
 /// What can go wrong, sorted by whose it is to mend.
 #[derive(Debug, thiserror::Error)]

@@ -12,6 +12,8 @@
 //! Every call can be repeated, and a repeat does nothing twice: what must be the same again (keys,
 //! claims, chunks) is stored in the home folder before it is sent.
 #![forbid(unsafe_code)]
+// Futures warn by themselves.
+#![allow(clippy::must_use_candidate)]
 
 mod backup;
 mod client;
@@ -24,5 +26,5 @@ pub mod upload;
 
 pub use backup::{backup, restore};
 pub use client::{Access, Client, PATIENCE};
-pub use error::{Error, Result};
+pub use error::{Doing, Error, Result};
 pub use home::Home;

@@ -5,7 +5,7 @@ use super::propose::{Finished, Matched};
 use super::status::Status;
 use super::training::signed;
 use crate::client::{Client, Cloud, now, timed};
-use crate::error::{Error, Result, contradiction, request};
+use crate::error::{Doing, Error, Result, contradiction, request};
 use crate::home;
 use crate::study::Frozen;
 use crate::upload;
@@ -52,60 +52,64 @@ impl Client {
     /// Checks a job: that both clouds have the same text; that it is for this study's members; that
     /// this owner's uploads in it are those it has receipts for; that rows match as it says; that
     /// the training holds together and that its program is the one that this release would run.
-    pub async fn review(&self, study: &Frozen, job: &[u8; 32]) -> Result<Reviewed> {
-        self.refresh().await?;
-        let [_, status] = self.statuses(study, job).await?;
-        let text = &status.job;
-        let draft = &study.study.draft;
-        let named = [&text.author].into_iter().chain(&text.recipients).chain(&text.may_predict);
-        if let Some(name) = named.chain(text.owners()).find(|name| !draft.members.contains(name)) {
-            return contradiction(format!(
-                "the job names {name}, who is no member of study {}: do not approve it",
-                draft.name
-            ));
-        }
-        self.own_uploads(text)?;
-        let there = self.finished_uploads(study).await?;
-        let mut uploads = Vec::new();
-        for wanted in &text.uploads {
-            let found = there.iter().find(|upload| {
-                upload.manifest.digest() == wanted.manifest.0
-                    && upload.manifest.owner == wanted.owner
-                    && upload.received == [wanted.c0, wanted.c1]
-            });
-            let Some(found) = found else {
+    pub fn review<'a>(&'a self, study: &'a Frozen, job: &'a [u8; 32]) -> Doing<'a, Reviewed> {
+        Box::pin(async move {
+            self.refresh().await?;
+            let [_, status] = self.statuses(study, job).await?;
+            let text = &status.job;
+            let draft = &study.study.draft;
+            let named = [&text.author].into_iter().chain(&text.recipients).chain(&text.may_predict);
+            if let Some(name) =
+                named.chain(text.owners()).find(|name| !draft.members.contains(name))
+            {
                 return contradiction(format!(
-                    "the clouds no longer hold upload {} of {} as the job says: propose a new job",
-                    wanted.manifest, wanted.owner
+                    "the job names {name}, who is no member of study {}: do not approve it",
+                    draft.name
                 ));
-            };
-            uploads.push(found.clone());
-        }
-        let digests: Vec<_> = text.uploads.iter().map(|upload| upload.manifest.0).collect();
-        let matched = self.match_rows(study, &digests).await?;
-        if (matched.complete, matched.incomplete, matched.rows)
-            != (text.rows, text.left_out, text.rows_digest.0)
-        {
-            return contradiction(format!(
-                "{} rows are complete and {} are not; the job is for {} and leaves {} out, or is \
+            }
+            self.own_uploads(text)?;
+            let there = self.finished_uploads(study).await?;
+            let mut uploads = Vec::new();
+            for wanted in &text.uploads {
+                let found = there.iter().find(|upload| {
+                    upload.manifest.digest() == wanted.manifest.0
+                        && upload.manifest.owner == wanted.owner
+                        && upload.received == [wanted.c0, wanted.c1]
+                });
+                let Some(found) = found else {
+                    return contradiction(format!(
+                        "the clouds no longer hold upload {} of {} as the job says: propose a new job",
+                        wanted.manifest, wanted.owner
+                    ));
+                };
+                uploads.push(found.clone());
+            }
+            let digests: Vec<_> = text.uploads.iter().map(|upload| upload.manifest.0).collect();
+            let matched = self.match_rows(study, &digests).await?;
+            if (matched.complete, matched.incomplete, matched.rows)
+                != (text.rows, text.left_out, text.rows_digest.0)
+            {
+                return contradiction(format!(
+                    "{} rows are complete and {} are not; the job is for {} and leaves {} out, or is \
                  for others: do not approve it, propose a new one",
-                matched.complete, matched.incomplete, text.rows, text.left_out
-            ));
-        }
-        let training = signed(text, draft)?;
-        let (cost, program) = tokio::task::block_in_place(|| training.cost(0))?;
-        if program != text.program.0 {
-            return contradiction(format!(
-                "the job was proposed with release {}, whose program is {}; this is release {}, \
+                    matched.complete, matched.incomplete, text.rows, text.left_out
+                ));
+            }
+            let training = signed(text, draft)?;
+            let (cost, program) = tokio::task::block_in_place(|| training.cost(0))?;
+            if program != text.program.0 {
+                return contradiction(format!(
+                    "the job was proposed with release {}, whose program is {}; this is release {}, \
                  whose program is {}: install the same release everywhere",
-                text.release,
-                text.program,
-                env!("CARGO_PKG_VERSION"),
-                Hex(program)
-            ));
-        }
-        let (study, cost) = (study.clone(), cost.count());
-        Ok(Reviewed { study, status, matched, uploads, training, cost })
+                    text.release,
+                    text.program,
+                    env!("CARGO_PKG_VERSION"),
+                    Hex(program)
+                ));
+            }
+            let (study, cost) = (study.clone(), cost.count());
+            Ok(Reviewed { study, status, matched, uploads, training, cost })
+        })
     }
 
     /// Are this owner's uploads in a job those that it has receipts for?
@@ -132,45 +136,51 @@ impl Client {
     }
 
     /// Signs a job that was reviewed, for so long.
-    pub async fn approve(&self, reviewed: &Reviewed, valid: Duration) -> Result<[Status; 2]> {
-        let job = &reviewed.status.job;
-        if !job.owners().contains(&self.name()) {
-            return request(format!(
-                "{} has no data in this job: nothing is to be approved{}",
-                self.name(),
-                match job.opening {
-                    dyad_protos::job::Opening::Joint =>
-                        "; once it is sealed, run `dyad model answer`",
-                    dyad_protos::job::Opening::Each => "",
-                }
-            ));
-        }
-        let expires = now() + valid.as_secs();
-        let message = approval(&job.digest(), expires);
-        let signature = self.me.sign.sign(APPROVED, &message);
-        let folder = self.job_folder(&job.digest());
-        home::write(&folder.join("job.toml"), job.text())?;
-        home::write_json(&folder.join(APPROVAL), &Approval { expires, revoked: false })?;
-        let request = ApproveRequest {
-            job: job.digest().to_vec().into(),
-            expires,
-            signature: signature.0.to_vec().into(),
-        };
-        let [c0, c1] = self.clouds(&reviewed.study.study)?;
-        let approve = |cloud: Cloud| {
-            let request = request.clone();
-            async move {
-                let reply = cloud.ask("to take an approval", |mut cloud| {
-                    let request = timed(request.clone());
-                    async move { cloud.approve(request).await }
-                });
-                reply.await
+    pub fn approve<'a>(
+        &'a self,
+        reviewed: &'a Reviewed,
+        valid: Duration,
+    ) -> Doing<'a, [Status; 2]> {
+        Box::pin(async move {
+            let job = &reviewed.status.job;
+            if !job.owners().contains(&self.name()) {
+                return request(format!(
+                    "{} has no data in this job: nothing is to be approved{}",
+                    self.name(),
+                    match job.opening {
+                        dyad_protos::job::Opening::Joint =>
+                            "; once it is sealed, run `dyad model answer`",
+                        dyad_protos::job::Opening::Each => "",
+                    }
+                ));
             }
-        };
-        // C1 starts a job when it has all approvals: C0 is told first.
-        approve(c0).await?;
-        approve(c1).await?;
-        self.statuses(&reviewed.study, &job.digest()).await
+            let expires = now() + valid.as_secs();
+            let message = approval(&job.digest(), expires);
+            let signature = self.me.sign.sign(APPROVED, &message);
+            let folder = self.job_folder(&job.digest());
+            home::write(&folder.join("job.toml"), job.text())?;
+            home::write_json(&folder.join(APPROVAL), &Approval { expires, revoked: false })?;
+            let request = ApproveRequest {
+                job: job.digest().to_vec().into(),
+                expires,
+                signature: signature.0.to_vec().into(),
+            };
+            let [c0, c1] = self.clouds(&reviewed.study.study)?;
+            let approve = |cloud: Cloud| {
+                let request = request.clone();
+                async move {
+                    let reply = cloud.ask("to take an approval", |mut cloud| {
+                        let request = timed(request.clone());
+                        async move { cloud.approve(request).await }
+                    });
+                    reply.await
+                }
+            };
+            // C1 starts a job when it has all approvals: C0 is told first.
+            approve(c0).await?;
+            approve(c1).await?;
+            self.statuses(&reviewed.study, &job.digest()).await
+        })
     }
 
     /// What this owner has agreed to, from here.
@@ -179,33 +189,37 @@ impl Client {
     }
 
     /// Takes an approval back. Both clouds are told, also if one of them cannot be reached.
-    pub async fn revoke(&self, study: &Frozen, job: &[u8; 32]) -> Result<[Status; 2]> {
-        self.refresh().await?;
-        if let Some(approval) = self.approval(job)? {
-            let revoked = Approval { revoked: true, ..approval };
-            home::write_json(&self.job_folder(job).join(APPROVAL), &revoked)?;
-        }
-        let revoke = |cloud: Cloud, request: RevokeRequest| async move {
-            let reply = cloud.ask("to take an approval back", |mut cloud| {
-                let request = timed(request.clone());
-                async move { cloud.revoke(request).await }
-            });
-            reply.await
-        };
-        self.both(study, job, REVOKED, revoke).await
+    pub fn revoke<'a>(&'a self, study: &'a Frozen, job: &'a [u8; 32]) -> Doing<'a, [Status; 2]> {
+        Box::pin(async move {
+            self.refresh().await?;
+            if let Some(approval) = self.approval(job)? {
+                let revoked = Approval { revoked: true, ..approval };
+                home::write_json(&self.job_folder(job).join(APPROVAL), &revoked)?;
+            }
+            let revoke = |cloud: Cloud, request: RevokeRequest| async move {
+                let reply = cloud.ask("to take an approval back", |mut cloud| {
+                    let request = timed(request.clone());
+                    async move { cloud.revoke(request).await }
+                });
+                reply.await
+            };
+            self.both(study, job, REVOKED, revoke).await
+        })
     }
 
     /// Calls a job of this owner's off.
-    pub async fn cancel(&self, study: &Frozen, job: &[u8; 32]) -> Result<[Status; 2]> {
-        self.refresh().await?;
-        let cancel = |cloud: Cloud, request: RevokeRequest| async move {
-            let reply = cloud.ask("to call a job off", |mut cloud| {
-                let request = timed(request.clone());
-                async move { cloud.cancel(request).await }
-            });
-            reply.await
-        };
-        self.both(study, job, CANCELLED, cancel).await
+    pub fn cancel<'a>(&'a self, study: &'a Frozen, job: &'a [u8; 32]) -> Doing<'a, [Status; 2]> {
+        Box::pin(async move {
+            self.refresh().await?;
+            let cancel = |cloud: Cloud, request: RevokeRequest| async move {
+                let reply = cloud.ask("to call a job off", |mut cloud| {
+                    let request = timed(request.clone());
+                    async move { cloud.cancel(request).await }
+                });
+                reply.await
+            };
+            self.both(study, job, CANCELLED, cancel).await
+        })
     }
 
     async fn both<T, F: Future<Output = Result<T>>>(

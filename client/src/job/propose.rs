@@ -4,7 +4,7 @@
 use super::status::Status;
 use super::training::{Training, signed};
 use crate::client::{Client, Cloud, random, timed};
-use crate::error::{Error, Result, contradiction, request};
+use crate::error::{Doing, Error, Result, contradiction, request};
 use crate::home;
 use crate::study::Frozen;
 use dyad_learn::signed::Signed;
@@ -100,66 +100,79 @@ pub struct Prepared {
 
 impl Client {
     /// The finished uploads of a study, of all owners.
-    pub async fn finished_uploads(&self, study: &Frozen) -> Result<Vec<Finished>> {
-        let [c0, c1] = self.clouds(&study.study)?;
-        let (zero, one) = tokio::try_join!(received(&c0, study), received(&c1, study))?;
-        let mut finished = Vec::new();
-        for (manifest, c0) in zero {
-            let there = one.iter().find(|(other, _)| other.digest() == manifest.digest());
-            if let Some((_, c1)) = there {
-                finished.push(Finished { manifest, received: [c0, *c1] });
+    pub fn finished_uploads<'a>(&'a self, study: &'a Frozen) -> Doing<'a, Vec<Finished>> {
+        Box::pin(async move {
+            let [c0, c1] = self.clouds(&study.study)?;
+            let (zero, one) = tokio::try_join!(received(&c0, study), received(&c1, study))?;
+            let mut finished = Vec::new();
+            for (manifest, c0) in zero {
+                let there = one.iter().find(|(other, _)| other.digest() == manifest.digest());
+                if let Some((_, c1)) = there {
+                    finished.push(Finished { manifest, received: [c0, *c1] });
+                }
             }
-        }
-        finished
-            .sort_by_cached_key(|upload| (upload.manifest.owner.clone(), upload.manifest.digest()));
-        Ok(finished)
+            finished.sort_by_cached_key(|upload| {
+                (upload.manifest.owner.clone(), upload.manifest.digest())
+            });
+            Ok(finished)
+        })
     }
 
     /// How the rows of uploads fit together. Each cloud works it out for itself.
-    pub async fn match_rows(&self, study: &Frozen, uploads: &[[u8; 32]]) -> Result<Matched> {
-        let [c0, c1] = self.clouds(&study.study)?;
-        let (zero, one) =
-            tokio::try_join!(matched(&c0, study, uploads), matched(&c1, study, uploads))?;
-        if zero == one {
-            return Ok(one);
-        }
-        contradiction(format!(
-            "C0 finds {} complete rows, C1 {}, and they should find the same: one of them has other \
+    pub fn match_rows<'a>(
+        &'a self,
+        study: &'a Frozen,
+        uploads: &'a [[u8; 32]],
+    ) -> Doing<'a, Matched> {
+        Box::pin(async move {
+            let [c0, c1] = self.clouds(&study.study)?;
+            let (zero, one) =
+                tokio::try_join!(matched(&c0, study, uploads), matched(&c1, study, uploads))?;
+            if zero == one {
+                return Ok(one);
+            }
+            contradiction(format!(
+                "C0 finds {} complete rows, C1 {}, and they should find the same: one of them has other \
              pseudonyms than the other; owners withdraw and upload anew",
-            zero.complete, one.complete
-        ))
+                zero.complete, one.complete
+            ))
+        })
     }
 
     /// Puts a job together. Nothing is sent but questions.
-    pub async fn prepare(&self, proposal: &Proposal<'_>) -> Result<Prepared> {
-        self.refresh().await?;
-        let study = self.frozen_study(proposal.study).await?;
-        let mut uploads = self.finished_uploads(&study).await?;
-        if !proposal.uploads.is_empty() {
-            let wanted = |upload: &[u8; 32]| {
-                uploads.iter().find(|known| known.manifest.digest() == *upload).cloned().ok_or_else(
-                    || {
-                        Error::Request(format!(
-                            "upload {} is not finished at both clouds",
-                            Hex(*upload)
-                        ))
-                    },
-                )
-            };
-            uploads = proposal.uploads.iter().map(wanted).collect::<Result<_>>()?;
-        }
-        if uploads.is_empty() {
-            return Err(Error::NotYet(format!(
-                "study {} has no finished upload yet; each owner runs `dyad upload FILE --study {}`",
-                proposal.study, proposal.study
-            )));
-        }
-        let digests: Vec<_> = uploads.iter().map(|upload| upload.manifest.digest()).collect();
-        let matched = self.match_rows(&study, &digests).await?;
-        refuse_incomplete(&matched, proposal.leave_out)?;
-        let job = self.written(proposal, &study, &uploads, &matched)?;
-        let (job, training, cost) = tokio::task::block_in_place(|| with_program(job, &study))?;
-        Ok(Prepared { study, job, matched, uploads, training, cost })
+    pub fn prepare<'a>(&'a self, proposal: &'a Proposal<'a>) -> Doing<'a, Prepared> {
+        Box::pin(async move {
+            self.refresh().await?;
+            let study = self.frozen_study(proposal.study).await?;
+            let mut uploads = self.finished_uploads(&study).await?;
+            if !proposal.uploads.is_empty() {
+                let wanted = |upload: &[u8; 32]| {
+                    uploads
+                        .iter()
+                        .find(|known| known.manifest.digest() == *upload)
+                        .cloned()
+                        .ok_or_else(|| {
+                            Error::Request(format!(
+                                "upload {} is not finished at both clouds",
+                                Hex(*upload)
+                            ))
+                        })
+                };
+                uploads = proposal.uploads.iter().map(wanted).collect::<Result<_>>()?;
+            }
+            if uploads.is_empty() {
+                return Err(Error::NotYet(format!(
+                    "study {} has no finished upload yet; each owner runs `dyad upload FILE --study {}`",
+                    proposal.study, proposal.study
+                )));
+            }
+            let digests: Vec<_> = uploads.iter().map(|upload| upload.manifest.digest()).collect();
+            let matched = self.match_rows(&study, &digests).await?;
+            refuse_incomplete(&matched, proposal.leave_out)?;
+            let job = self.written(proposal, &study, &uploads, &matched)?;
+            let (job, training, cost) = tokio::task::block_in_place(|| with_program(job, &study))?;
+            Ok(Prepared { study, job, matched, uploads, training, cost })
+        })
     }
 
     /// The job's text, but for its program.
@@ -227,30 +240,32 @@ impl Client {
     }
 
     /// Shows a job to both clouds. Repeated, it does nothing more.
-    pub async fn propose(&self, prepared: &Prepared) -> Result<[Status; 2]> {
-        let job = &prepared.job;
-        let signature = self.me.sign.sign(PROPOSED, &job.digest());
-        let study = &prepared.study;
-        home::write(&self.job_folder(&job.digest()).join("job.toml"), job.text())?;
-        let request = ProposeRequest {
-            job: job.text().to_vec().into(),
-            signature: signature.0.to_vec().into(),
-            study: study.study.text().to_vec().into(),
-            study_signature: study.signature.clone().into(),
-        };
-        let [c0, c1] = self.clouds(&study.study)?;
-        let propose = |cloud: Cloud| {
-            let request = request.clone();
-            async move {
-                let reply = cloud.ask("to take a job", |mut cloud| {
-                    let request = timed(request.clone());
-                    async move { cloud.propose(request).await }
-                });
-                reply.await
-            }
-        };
-        tokio::try_join!(propose(c0), propose(c1))?;
-        self.statuses(study, &job.digest()).await
+    pub fn propose<'a>(&'a self, prepared: &'a Prepared) -> Doing<'a, [Status; 2]> {
+        Box::pin(async move {
+            let job = &prepared.job;
+            let signature = self.me.sign.sign(PROPOSED, &job.digest());
+            let study = &prepared.study;
+            home::write(&self.job_folder(&job.digest()).join("job.toml"), job.text())?;
+            let request = ProposeRequest {
+                job: job.text().to_vec().into(),
+                signature: signature.0.to_vec().into(),
+                study: study.study.text().to_vec().into(),
+                study_signature: study.signature.clone().into(),
+            };
+            let [c0, c1] = self.clouds(&study.study)?;
+            let propose = |cloud: Cloud| {
+                let request = request.clone();
+                async move {
+                    let reply = cloud.ask("to take a job", |mut cloud| {
+                        let request = timed(request.clone());
+                        async move { cloud.propose(request).await }
+                    });
+                    reply.await
+                }
+            };
+            tokio::try_join!(propose(c0), propose(c1))?;
+            self.statuses(study, &job.digest()).await
+        })
     }
 
     pub(crate) fn job_folder(&self, job: &[u8; 32]) -> std::path::PathBuf {

@@ -2,7 +2,7 @@
 
 use super::training::signed;
 use crate::client::{Client, Cloud, timed};
-use crate::error::{Error, Result, contradiction, request};
+use crate::error::{Doing, Error, Result, contradiction, request};
 use crate::study::Frozen;
 use dyad_learn::Scores;
 use dyad_mpc::Opened;
@@ -211,21 +211,23 @@ impl Client {
     }
 
     /// The jobs of a study, as C1 lists them.
-    pub async fn jobs(&self, name: &Name) -> Result<Vec<Status>> {
-        self.refresh().await?;
-        let study = self.frozen_study(name).await?;
-        let cloud = self.cloud(&study.study, Role::C1)?;
-        let request = JobsRequest { study: study.study.digest().to_vec().into() };
-        let reply = cloud.ask("for the jobs of a study", |mut cloud| {
-            let request = timed(request.clone());
-            async move { cloud.jobs(request).await }
-        });
-        let jobs = match reply.await {
-            // Nobody has shown it the study yet.
-            Err(error) if error.is_unknown() => Vec::new(),
-            other => other?.jobs,
-        };
-        jobs.into_iter().map(|reply| Status::read(&study, Role::C1, reply)).collect()
+    pub fn jobs<'a>(&'a self, name: &'a Name) -> Doing<'a, Vec<Status>> {
+        Box::pin(async move {
+            self.refresh().await?;
+            let study = self.frozen_study(name).await?;
+            let cloud = self.cloud(&study.study, Role::C1)?;
+            let request = JobsRequest { study: study.study.digest().to_vec().into() };
+            let reply = cloud.ask("for the jobs of a study", |mut cloud| {
+                let request = timed(request.clone());
+                async move { cloud.jobs(request).await }
+            });
+            let jobs = match reply.await {
+                // Nobody has shown it the study yet.
+                Err(error) if error.is_unknown() => Vec::new(),
+                other => other?.jobs,
+            };
+            jobs.into_iter().map(|reply| Status::read(&study, Role::C1, reply)).collect()
+        })
     }
 
     /// The job whose digest begins so, among those of all studies of the home folder; the only one
@@ -249,7 +251,7 @@ impl Client {
     }
 
     /// A job with its study, as both clouds tell of it, C0 first.
-    pub async fn job(&self, study: &Frozen, job: &[u8; 32]) -> Result<[Status; 2]> {
-        self.statuses(study, job).await
+    pub fn job<'a>(&'a self, study: &'a Frozen, job: &'a [u8; 32]) -> Doing<'a, [Status; 2]> {
+        Box::pin(async move { self.statuses(study, job).await })
     }
 }

@@ -6,7 +6,7 @@
 use super::fetch::{agreed, layout, whole};
 use super::parts::gather;
 use crate::client::{Client, failed, timed};
-use crate::error::{Error, Result, contradiction, request};
+use crate::error::{Doing, Error, Result, contradiction, request};
 use crate::job::signed;
 use crate::study::{Frozen, key_of};
 use dyad_bcp::{Head, Partial};
@@ -22,54 +22,56 @@ use std::time::Instant;
 
 impl Client {
     /// Answers, and gives who is still awaited. Repeated, it does nothing more.
-    pub async fn answer(&self, study: &Frozen, job: &[u8; 32]) -> Result<Vec<Name>> {
-        self.refresh().await?;
-        let statuses = self.statuses(study, job).await?;
-        let text = &statuses[1].job;
-        if text.opening != Opening::Joint {
-            return request("this model is released to each recipient: no answer is needed");
-        }
-        let release = agreed(&statuses)?;
-        let cloud = self.cloud(&study.study, Role::C1)?;
-        let ask = JobRequest { job: job.to_vec().into() };
-        let parts = gather(&cloud, "for what is to be opened", |mut cloud| {
-            let ask = timed(ask.clone());
-            async move { cloud.heads(ask).await }
-        });
-        let parts = whole(parts.await?, Role::C1)?;
-        let mut heads: Vec<&[u8]> = Vec::new();
-        for part in &parts {
-            heads.extend(read_all(&part.content)?);
-        }
-        if heads_digest(job, heads.iter().copied()) != release {
-            return contradiction(
-                "C1 shows something else than both clouds signed for: it is not answered. Ask who \
+    pub fn answer<'a>(&'a self, study: &'a Frozen, job: &'a [u8; 32]) -> Doing<'a, Vec<Name>> {
+        Box::pin(async move {
+            self.refresh().await?;
+            let statuses = self.statuses(study, job).await?;
+            let text = &statuses[1].job;
+            if text.opening != Opening::Joint {
+                return request("this model is released to each recipient: no answer is needed");
+            }
+            let release = agreed(&statuses)?;
+            let cloud = self.cloud(&study.study, Role::C1)?;
+            let ask = JobRequest { job: job.to_vec().into() };
+            let parts = gather(&cloud, "for what is to be opened", |mut cloud| {
+                let ask = timed(ask.clone());
+                async move { cloud.heads(ask).await }
+            });
+            let parts = whole(parts.await?, Role::C1)?;
+            let mut heads: Vec<&[u8]> = Vec::new();
+            for part in &parts {
+                heads.extend(read_all(&part.content)?);
+            }
+            if heads_digest(job, heads.iter().copied()) != release {
+                return contradiction(
+                    "C1 shows something else than both clouds signed for: it is not answered. Ask who \
                  runs the clouds",
-            );
-        }
-        let plan = signed(text, &study.study.draft)?;
-        let words: usize = plan.plan().released().iter().map(|meta| meta.shape.len()).sum();
-        let slots = layout(&self.params)?.slots();
-        if heads.len() != words.div_ceil(slots) {
-            return contradiction(format!(
-                "{} ciphertexts are to be opened where the job's model has {}: it is not answered",
-                heads.len(),
-                words.div_ceil(slots)
-            ));
-        }
-        let partials = tokio::task::block_in_place(|| {
-            let heads = heads.iter().map(|bytes| Head::from_bytes(&self.params, bytes));
-            let heads = heads.collect::<Result<Vec<_>, _>>()?;
-            let (_, unified) = study.keys(&self.params)?;
-            let secret = key_of(self, &study.study.draft.name)?;
-            Ok::<_, Error>(secret.partial_many(&unified, &heads)?)
-        })?;
-        let mut awaited = Vec::new();
-        for recipient in &text.recipients {
-            let parts = self.sealed_to(study, job, recipient, &partials)?;
-            awaited = self.send_answer(&cloud, parts).await?;
-        }
-        awaited.iter().map(|name| Ok(name.parse()?)).collect()
+                );
+            }
+            let plan = signed(text, &study.study.draft)?;
+            let words: usize = plan.plan().released().iter().map(|meta| meta.shape.len()).sum();
+            let slots = layout(&self.params)?.slots();
+            if heads.len() != words.div_ceil(slots) {
+                return contradiction(format!(
+                    "{} ciphertexts are to be opened where the job's model has {}: it is not answered",
+                    heads.len(),
+                    words.div_ceil(slots)
+                ));
+            }
+            let partials = tokio::task::block_in_place(|| {
+                let heads = heads.iter().map(|bytes| Head::from_bytes(&self.params, bytes));
+                let heads = heads.collect::<Result<Vec<_>, _>>()?;
+                let (_, unified) = study.keys(&self.params)?;
+                let secret = key_of(self, &study.study.draft.name)?;
+                Ok::<_, Error>(secret.partial_many(&unified, &heads)?)
+            })?;
+            let mut awaited = Vec::new();
+            for recipient in &text.recipients {
+                let parts = self.sealed_to(study, job, recipient, &partials)?;
+                awaited = self.send_answer(&cloud, parts).await?;
+            }
+            awaited.iter().map(|name| Ok(name.parse()?)).collect()
+        })
     }
 
     fn sealed_to(

@@ -11,7 +11,7 @@
 use super::file::Model;
 use super::parts::{gather, owners};
 use crate::client::{Client, Cloud, timed};
-use crate::error::{Error, Result, contradiction, request};
+use crate::error::{Doing, Error, Result, contradiction, request};
 use crate::job::{State, Status, signed};
 use crate::study::Frozen;
 use dyad_bcp::packing::SlotLayout;
@@ -31,31 +31,34 @@ pub(crate) fn layout(params: &PublicParams) -> Result<SlotLayout> {
 
 impl Client {
     /// Fetches a model that was released to this owner.
-    pub async fn fetch(&self, study: &Frozen, job: &[u8; 32]) -> Result<Model> {
-        self.refresh().await?;
-        let [zero, one] = self.statuses(study, job).await?;
-        let text = &one.job;
-        if !text.recipients.contains(self.name()) {
-            let recipients: Vec<_> = text.recipients.iter().map(Name::as_str).collect();
-            return request(format!(
-                "{} is no recipient of this job; it is for {}",
-                self.name(),
-                recipients.join(", ")
-            ));
-        }
-        if one.state != State::Released || zero.release.is_none() {
-            return Err(Error::NotYet(not_yet(&one)));
-        }
-        let release = agreed(&[zero, one.clone()])?;
-        let training = signed(text, &study.study.draft)?;
-        let words = match text.opening {
-            Opening::Each => self.both_shares(study, job, &release).await?,
-            Opening::Joint => {
-                let count = training.plan().released().iter().map(|meta| meta.shape.len()).sum();
-                self.opened_jointly(study, job, &release, count).await?
+    pub fn fetch<'a>(&'a self, study: &'a Frozen, job: &'a [u8; 32]) -> Doing<'a, Model> {
+        Box::pin(async move {
+            self.refresh().await?;
+            let [zero, one] = self.statuses(study, job).await?;
+            let text = &one.job;
+            if !text.recipients.contains(self.name()) {
+                let recipients: Vec<_> = text.recipients.iter().map(Name::as_str).collect();
+                return request(format!(
+                    "{} is no recipient of this job; it is for {}",
+                    self.name(),
+                    recipients.join(", ")
+                ));
             }
-        };
-        Model::of(text, release, &study.study.draft, training.plan(), &words)
+            if one.state != State::Released || zero.release.is_none() {
+                return Err(Error::NotYet(not_yet(&one)));
+            }
+            let release = agreed(&[zero, one.clone()])?;
+            let training = signed(text, &study.study.draft)?;
+            let words = match text.opening {
+                Opening::Each => self.both_shares(study, job, &release).await?,
+                Opening::Joint => {
+                    let count =
+                        training.plan().released().iter().map(|meta| meta.shape.len()).sum();
+                    self.opened_jointly(study, job, &release, count).await?
+                }
+            };
+            Model::of(text, release, &study.study.draft, training.plan(), &words)
+        })
     }
 
     async fn both_shares(

@@ -8,7 +8,7 @@ pub use frozen::Frozen;
 pub(crate) use frozen::{key_of, verify};
 
 use crate::client::{Client, timed};
-use crate::error::{Error, Result, contradiction};
+use crate::error::{Doing, Error, Result, contradiction};
 use crate::home;
 use dyad_bcp::{ClaimedKey, ProofContext, SecretKey};
 use dyad_protos::study::{Draft, proof_context};
@@ -77,65 +77,76 @@ impl Standing {
 
 impl Client {
     /// Announces a study to its members. This owner is one of them.
-    pub async fn create_study(&self, draft: &Document<Draft>) -> Result<Standing> {
-        let request = CreateStudyRequest { draft: draft.text().to_vec().into() };
-        let reply = self.ask_centre("to create a study", |mut centre| {
-            let request = timed(request.clone());
-            async move { centre.create_study(request).await }
-        });
-        Standing::read(reply.await?)
+    pub fn create_study<'a>(&'a self, draft: &'a Document<Draft>) -> Doing<'a, Standing> {
+        Box::pin(async move {
+            let request = CreateStudyRequest { draft: draft.text().to_vec().into() };
+            let reply = self.ask_centre("to create a study", |mut centre| {
+                let request = timed(request.clone());
+                async move { centre.create_study(request).await }
+            });
+            Standing::read(reply.await?)
+        })
     }
 
     /// A study that this owner is asked to take part in.
-    pub async fn study(&self, name: &Name) -> Result<Standing> {
-        let request = StudyRequest { name: name.to_string() };
-        let reply = self.ask_centre("for a study", |mut centre| {
-            let request = timed(request.clone());
-            async move { centre.study(request).await }
-        });
-        let standing = Standing::read(reply.await?)?;
-        if standing.name != *name {
-            return contradiction(format!(
-                "the key centre was asked for {name}, not {}",
-                standing.name
-            ));
-        }
-        Ok(standing)
+    pub fn study<'a>(&'a self, name: &'a Name) -> Doing<'a, Standing> {
+        Box::pin(async move {
+            let request = StudyRequest { name: name.to_string() };
+            let reply = self.ask_centre("for a study", |mut centre| {
+                let request = timed(request.clone());
+                async move { centre.study(request).await }
+            });
+            let standing = Standing::read(reply.await?)?;
+            if standing.name != *name {
+                return contradiction(format!(
+                    "the key centre was asked for {name}, not {}",
+                    standing.name
+                ));
+            }
+            Ok(standing)
+        })
     }
 
     /// All of them.
-    pub async fn studies(&self) -> Result<Vec<Standing>> {
-        let reply = self.ask_centre("for the studies", |mut centre| async move {
-            centre.studies(timed(StudiesRequest {})).await
-        });
-        reply.await?.studies.into_iter().map(Standing::read).collect()
+    pub fn studies(&self) -> Doing<'_, Vec<Standing>> {
+        Box::pin(async move {
+            let reply = self.ask_centre("for the studies", |mut centre| async move {
+                centre.studies(timed(StudiesRequest {})).await
+            });
+            reply.await?.studies.into_iter().map(Standing::read).collect()
+        })
     }
 
     /// Agrees to a draft: makes the study's key, stores it, and shows what is public of it. The
     /// last member's joining freezes the study. Repeated, the same key is shown.
-    pub async fn join_study(&self, standing: &Standing) -> Result<Standing> {
-        let (name, draft) = (&standing.name, standing.draft()?);
-        check(draft)?;
-        if !draft.members.contains(self.name()) {
-            return Err(Error::Request(format!("{} is no member of study {name}", self.name())));
-        }
-        let lock = self.home.lock("studies")?;
-        let claim = tokio::task::block_in_place(|| self.claim(standing, draft))?;
-        drop(lock);
-        let request = JoinStudyRequest {
-            name: name.to_string(),
-            claim: claim.into(),
-            draft: draft.digest().to_vec().into(),
-        };
-        let reply = self.ask_centre("to join a study", |mut centre| {
-            let request = timed(request.clone());
-            async move { centre.join_study(request).await }
-        });
-        let standing = Standing::read(reply.await?)?;
-        if !standing.text.is_empty() {
-            self.pin(&standing)?;
-        }
-        Ok(standing)
+    pub fn join_study<'a>(&'a self, standing: &'a Standing) -> Doing<'a, Standing> {
+        Box::pin(async move {
+            let (name, draft) = (&standing.name, standing.draft()?);
+            check(draft)?;
+            if !draft.members.contains(self.name()) {
+                return Err(Error::Request(format!(
+                    "{} is no member of study {name}",
+                    self.name()
+                )));
+            }
+            let lock = self.home.lock("studies")?;
+            let claim = tokio::task::block_in_place(|| self.claim(standing, draft))?;
+            drop(lock);
+            let request = JoinStudyRequest {
+                name: name.to_string(),
+                claim: claim.into(),
+                draft: draft.digest().to_vec().into(),
+            };
+            let reply = self.ask_centre("to join a study", |mut centre| {
+                let request = timed(request.clone());
+                async move { centre.join_study(request).await }
+            });
+            let standing = Standing::read(reply.await?)?;
+            if !standing.text.is_empty() {
+                self.pin(&standing)?;
+            }
+            Ok(standing)
+        })
     }
 
     /// What is public of this owner's key for a study, and the proof of it. Key and claim are
@@ -194,19 +205,21 @@ impl Client {
     }
 
     /// A study that all have joined: from the home folder, or from the key centre, checked.
-    pub async fn frozen_study(&self, name: &Name) -> Result<Frozen> {
-        if let Some(frozen) = self.pinned(name)? {
-            return Ok(frozen);
-        }
-        let standing = self.study(name).await?;
-        if standing.text.is_empty() {
-            let awaited: Vec<_> = standing.awaited.iter().map(Name::as_str).collect();
-            return Err(Error::NotYet(format!(
-                "study {name} waits for {}: each of them runs `dyad study join {name}`",
-                awaited.join(", ")
-            )));
-        }
-        self.pin(&standing)
+    pub fn frozen_study<'a>(&'a self, name: &'a Name) -> Doing<'a, Frozen> {
+        Box::pin(async move {
+            if let Some(frozen) = self.pinned(name)? {
+                return Ok(frozen);
+            }
+            let standing = self.study(name).await?;
+            if standing.text.is_empty() {
+                let awaited: Vec<_> = standing.awaited.iter().map(Name::as_str).collect();
+                return Err(Error::NotYet(format!(
+                    "study {name} waits for {}: each of them runs `dyad study join {name}`",
+                    awaited.join(", ")
+                )));
+            }
+            self.pin(&standing)
+        })
     }
 
     /// What was checked and stored before.

@@ -18,7 +18,7 @@ pub(crate) use source::tests;
 pub use source::{Pseudonym, Source, pseudonym};
 
 use crate::client::{Client, random, timed};
-use crate::error::{Error, Result, request};
+use crate::error::{Doing, Error, Result, request};
 use crate::home;
 use crate::study::{Frozen, key_of};
 use dyad_data::{ReadOptions, Table};
@@ -111,49 +111,53 @@ impl Client {
         self.upload_as(wanted, Some(column), progress).await
     }
 
-    async fn upload_as(
-        &self,
-        wanted: &Request<'_>,
-        number_rows: Option<&str>,
-        progress: Progress<'_>,
-    ) -> Result<Upload> {
-        self.refresh().await?;
-        let study = self.frozen_study(wanted.study).await?;
-        let _lock = self.home.lock("uploads")?;
-        progress(Phase::Reading, 0, 0);
-        let path = wanted.file;
-        let path = path.canonicalize().map_err(|error| Error::file(path, error))?;
-        let file = tokio::task::block_in_place(|| self.digest_of(&path))?;
-        let known = known(&self.home, &study.study.digest(), &path, &file, wanted.mode)?;
-        if let Some(upload) = &known
-            && upload.state == State::Finished
-        {
-            return Ok(upload.clone());
-        }
-        let key = self.pseudonym_key(wanted.study).await?;
-        let (upload, maker) = tokio::task::block_in_place(|| {
-            let table = Table::read(&path, &wanted.options)?;
-            let table = match number_rows {
-                Some(column) => table.with_row_numbers(column)?,
-                None => table,
-            };
-            let mut source = Source::of(&table, &study.study.draft, &study.schema, &key)?;
-            drop(table);
-            let upload = match known {
-                Some(upload) => upload,
-                None => self.announced(wanted, &study, &mut source, (&path, &file), progress)?,
-            };
-            // It may have been written to while it was read.
-            if self.digest_of(&path)? != file {
-                return request(format!(
-                    "{} changed while it was read; run the command again when it is complete",
-                    path.display()
-                ));
+    fn upload_as<'a>(
+        &'a self,
+        wanted: &'a Request<'a>,
+        number_rows: Option<&'a str>,
+        progress: Progress<'a>,
+    ) -> Doing<'a, Upload> {
+        Box::pin(async move {
+            self.refresh().await?;
+            let study = self.frozen_study(wanted.study).await?;
+            let _lock = self.home.lock("uploads")?;
+            progress(Phase::Reading, 0, 0);
+            let path = wanted.file;
+            let path = path.canonicalize().map_err(|error| Error::file(path, error))?;
+            let file = tokio::task::block_in_place(|| self.digest_of(&path))?;
+            let known = known(&self.home, &study.study.digest(), &path, &file, wanted.mode)?;
+            if let Some(upload) = &known
+                && upload.state == State::Finished
+            {
+                return Ok(upload.clone());
             }
-            let maker = self.maker(&study, &upload, source)?;
-            Ok((upload, maker))
-        })?;
-        self.send(&study, upload, maker, progress).await
+            let key = self.pseudonym_key(wanted.study).await?;
+            let (upload, maker) = tokio::task::block_in_place(|| {
+                let table = Table::read(&path, &wanted.options)?;
+                let table = match number_rows {
+                    Some(column) => table.with_row_numbers(column)?,
+                    None => table,
+                };
+                let mut source = Source::of(&table, &study.study.draft, &study.schema, &key)?;
+                drop(table);
+                let upload = match known {
+                    Some(upload) => upload,
+                    None => {
+                        self.announced(wanted, &study, &mut source, (&path, &file), progress)?
+                    }
+                };
+                // It may have been written to while it was read.
+                if self.digest_of(&path)? != file {
+                    return request(format!(
+                        "{} changed while it was read; run the command again when it is complete",
+                        path.display()
+                    ));
+                }
+                let maker = self.maker(&study, &upload, source)?;
+                Ok((upload, maker))
+            })?;
+            self.send(&study, upload, maker, progress).await
+        })
     }
 
     /// A new upload, stored before anybody hears of it. All of its cells are good.
@@ -265,34 +269,36 @@ impl Client {
     }
 
     /// Takes an upload back: both clouds delete what they have of it.
-    pub async fn withdraw(&self, upload: &Upload) -> Result<()> {
-        self.refresh().await?;
-        let _lock = self.home.lock("uploads")?;
-        let study = self.study_of(&upload.manifest.study.0)?;
-        let message = upload.digest();
-        let signature = self.me.sign.sign(WITHDRAWN, &message);
-        let request = WithdrawRequest {
-            upload: message.to_vec().into(),
-            signature: signature.0.to_vec().into(),
-        };
-        let [c0, c1] = self.clouds(&study.study)?;
-        let withdraw = |cloud: crate::client::Cloud| {
-            let request = request.clone();
-            async move {
-                let reply = cloud.ask("to delete an upload", |mut cloud| {
-                    let request = timed(request.clone());
-                    async move { cloud.withdraw(request).await }
-                });
-                match reply.await {
-                    // An upload that never got there need not be deleted.
-                    Err(error) if error.is_unknown() => Ok(()),
-                    other => other.map(drop),
+    pub fn withdraw<'a>(&'a self, upload: &'a Upload) -> Doing<'a, ()> {
+        Box::pin(async move {
+            self.refresh().await?;
+            let _lock = self.home.lock("uploads")?;
+            let study = self.study_of(&upload.manifest.study.0)?;
+            let message = upload.digest();
+            let signature = self.me.sign.sign(WITHDRAWN, &message);
+            let request = WithdrawRequest {
+                upload: message.to_vec().into(),
+                signature: signature.0.to_vec().into(),
+            };
+            let [c0, c1] = self.clouds(&study.study)?;
+            let withdraw = |cloud: crate::client::Cloud| {
+                let request = request.clone();
+                async move {
+                    let reply = cloud.ask("to delete an upload", |mut cloud| {
+                        let request = timed(request.clone());
+                        async move { cloud.withdraw(request).await }
+                    });
+                    match reply.await {
+                        // An upload that never got there need not be deleted.
+                        Err(error) if error.is_unknown() => Ok(()),
+                        other => other.map(drop),
+                    }
                 }
-            }
-        };
-        tokio::try_join!(withdraw(c0), withdraw(c1))?;
-        let withdrawn = Upload { state: State::Withdrawn, ..upload.clone() };
-        withdrawn.store(&self.home)?;
-        home::remove(&folder(&self.home, &message).join(SPOOL))
+            };
+            tokio::try_join!(withdraw(c0), withdraw(c1))?;
+            let withdrawn = Upload { state: State::Withdrawn, ..upload.clone() };
+            withdrawn.store(&self.home)?;
+            home::remove(&folder(&self.home, &message).join(SPOOL))
+        })
     }
 }

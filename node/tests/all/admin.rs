@@ -1,5 +1,4 @@
 //! Health and metrics over a real socket, two services in one process.
-#![allow(clippy::unwrap_used)]
 
 use dyad_node::{Context, admin, series};
 use std::net::SocketAddr;

@@ -1,5 +1,4 @@
 //! The one main, as a process: help, version, exit codes, signals, log, endpoint.
-#![allow(clippy::unwrap_used)]
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;

@@ -1,5 +1,4 @@
 //! Audit table and leases.
-#![allow(clippy::unwrap_used)]
 
 use dyad_node::Context;
 use dyad_node::audit::{self, Entry, Head};

@@ -1,5 +1,4 @@
 //! Configuration: which source wins, what is refused, and that nothing secret is shown.
-#![allow(clippy::unwrap_used)]
 
 use dyad_node::config::{
     ConfigError, Docs, Loaded, LogFormat, Secret, Sources, render_config, undocumented,

@@ -1,5 +1,4 @@
 //! Bulk objects: whole or not there, and never believed when damaged.
-#![allow(clippy::unwrap_used)]
 
 use bytes::Bytes;
 use dyad_node::store::{Bulk, StoreError};

@@ -2,7 +2,6 @@
 //! kept is kept, and nothing half-written is believed.
 //!
 //! Each test starts this very program again as the child; the child is a test that is ignored.
-#![allow(clippy::unwrap_used)]
 
 use dyad_node::store::{Bulk, Db, Migrations, Result, StoreError, scoped, sql};
 use std::io::{BufRead, BufReader};
@@ -70,7 +69,9 @@ async fn items(db: &Db) -> Vec<i64> {
 /// This program again, running test `name` alone.
 fn child(name: &str, folder: &Path) -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["--exact", name, "--ignored", "--nocapture"]).env(FOLDER, folder);
+    command
+        .args(["--exact", &format!("kill::{name}"), "--ignored", "--nocapture"])
+        .env(FOLDER, folder);
     command.stdin(Stdio::null()).stdout(Stdio::piped());
     command
 }

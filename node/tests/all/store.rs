@@ -1,5 +1,4 @@
 //! The ledger's database: what is refused, what lasts, what is told apart.
-#![allow(clippy::unwrap_used)]
 
 use dyad_node::store::{Db, Migrations, Result, StoreError, Tx, scoped, sql};
 use std::path::Path;
