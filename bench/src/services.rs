@@ -33,12 +33,15 @@ pub(crate) const BENCHES: &[Bench] = &[
     Bench {
         name: "upload.sealed",
         about: "an owner's file of 784 columns to both clouds, from the file to the receipts",
-        run: |show| upload(Mode::Sealed, show),
+        run: |show| {
+            upload(Mode::Sealed, Form::Npy, show)?;
+            upload(Mode::Sealed, Form::Csv, show)
+        },
     },
     Bench {
         name: "upload.packed",
         about: "the same as packed ciphertexts",
-        run: |show| upload(Mode::Packed, show),
+        run: |show| upload(Mode::Packed, Form::Csv, show),
     },
     Bench {
         name: "link.grpc",
@@ -71,42 +74,65 @@ struct Owner {
     folder: tempfile::TempDir,
 }
 
-/// Columns `c0`, `c1` ... of pixels, `id`, and `label`, ten classes.
+/// Columns `x0`, `x1` ... of pixels, `id`, and last the label, ten classes.
 fn schema(columns: usize) -> String {
     let identifier = "version = 1\nfraction_bits = 8\nvalue_bits = 10\n\
                       [[columns]]\nname = \"id\"\nkind = \"identifier\"\n";
     let column = |column| {
         format!(
-            "[[columns]]\nname = \"c{column}\"\nkind = \"numeric\"\n\
+            "[[columns]]\nname = \"x{column}\"\nkind = \"numeric\"\n\
              scaling = {{ min-max = {{ min = 0, max = 255 }} }}\n"
         )
     };
     let classes: Vec<_> = (0..10).map(|class| format!("\"{class}\"")).collect();
     let classes = classes.join(", ");
     let label =
-        format!("[[columns]]\nname = \"label\"\nkind = \"classes\"\nclasses = [{classes}]\n");
+        format!("[[columns]]\nname = \"x{columns}\"\nkind = \"classes\"\nclasses = [{classes}]\n");
     let columns: Vec<_> = (0..columns).map(column).collect();
     [identifier, &columns.concat(), &label].concat()
 }
 
-/// A file of such columns: a fifth of the pixels are not 0.
-fn file(folder: &Path, columns: usize, rows: usize) -> anyhow::Result<PathBuf> {
-    let path = folder.join(format!("rows-{rows}.csv"));
-    let mut out = BufWriter::new(File::create(&path)?);
-    write!(out, "id")?;
-    for column in 0..columns {
-        write!(out, ",c{column}")?;
-    }
-    writeln!(out, ",label")?;
+/// What an owner's file is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// Text.
+    Csv,
+    /// An array of bytes.
+    Npy,
+}
+
+/// A file of such columns, rows numbered by whoever uploads it: a fifth of the pixels are not 0.
+fn file(folder: &Path, form: Form, columns: usize, rows: usize) -> anyhow::Result<PathBuf> {
     let mut state = 1_u64;
-    for row in 0..rows {
-        write!(out, "{row}")?;
-        for _ in 0..columns {
-            state = state.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
-            let x = state >> 33;
-            write!(out, ",{}", if x.is_multiple_of(5) { (x >> 4) % 256 } else { 0 })?;
+    let mut cell = |row: usize, column: usize| {
+        state = state.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
+        let x = state >> 33;
+        match column {
+            _ if column == columns => (row % 10) as u8,
+            _ if x.is_multiple_of(5) => (x >> 4) as u8,
+            _ => 0,
         }
-        writeln!(out, ",{}", row % 10)?;
+    };
+    let name = if form == Form::Npy { "npy" } else { "csv" };
+    let path = folder.join(format!("rows-{rows}.{name}"));
+    let mut out = BufWriter::new(File::create(&path)?);
+    if form == Form::Npy {
+        let shape = format!("({rows}, {})", columns + 1);
+        let head = format!("{{'descr': '|u1', 'fortran_order': False, 'shape': {shape}, }}");
+        out.write_all(b"\x93NUMPY\x01\x00\x76\x00")?;
+        writeln!(out, "{head:<117}")?;
+    } else {
+        let names: Vec<_> = (0..=columns).map(|column| format!("x{column}")).collect();
+        writeln!(out, "{}", names.join(","))?;
+    }
+    for row in 0..rows {
+        let cells: Vec<u8> = (0..=columns).map(|column| cell(row, column)).collect();
+        if form == Form::Npy {
+            out.write_all(&cells)?;
+        } else {
+            let cells: Vec<_> = cells.iter().map(u8::to_string).collect();
+            writeln!(out, "{}", cells.join(","))?;
+        }
     }
     out.flush()?;
     Ok(path)
@@ -133,7 +159,7 @@ async fn owner(columns: usize) -> anyhow::Result<Owner> {
 const SEALED_ROWS: usize = 20_000;
 const PACKED_ROWS: usize = 40;
 
-fn upload(mode: Mode, show: Show<'_>) -> Done {
+fn upload(mode: Mode, form: Form, show: Show<'_>) -> Done {
     let (rows, bench) = match mode {
         Mode::Sealed => (SEALED_ROWS, "upload.sealed"),
         Mode::Packed => (PACKED_ROWS, "upload.packed"),
@@ -145,11 +171,11 @@ fn upload(mode: Mode, show: Show<'_>) -> Done {
         let mut values = 0;
         for turn in 0..3 {
             // Another file each time: the same one would be found to be there already.
-            let file = file(owner.folder.path(), 784, rows + turn)?;
+            let file = file(owner.folder.path(), form, 784, rows + turn)?;
             let options = ReadOptions::default();
             let request = Request { study: &owner.study, file: &file, mode, options };
             let start = Instant::now();
-            let upload = owner.client.upload(&request, &|_, _, _| {}).await?;
+            let upload = owner.client.upload_numbered(&request, "id", &|_, _, _| {}).await?;
             times.push(start.elapsed().as_secs_f64());
             values = upload.manifest.rows * (784 + 10);
             if mode == Mode::Packed {
@@ -158,7 +184,8 @@ fn upload(mode: Mode, show: Show<'_>) -> Done {
         }
         let seconds = median(&mut times);
         let rows_per_s = Some(rows as f64 / seconds);
-        let params = format!("784 columns, {rows} rows");
+        let form = if form == Form::Npy { "NPY" } else { "CSV" };
+        let params = format!("784 columns, {rows} rows, {form}");
         Ok::<_, anyhow::Error>(match mode {
             Mode::Sealed => Figure {
                 bench,
@@ -311,10 +338,10 @@ fn train(show: Show<'_>) -> Done {
 
 async fn over_services() -> anyhow::Result<(Prepared, f64)> {
     let owner = owner(784).await?;
-    let file = file(owner.folder.path(), 784, TRAIN_ROWS)?;
+    let file = file(owner.folder.path(), Form::Csv, 784, TRAIN_ROWS)?;
     let options = ReadOptions::default();
     let request = Request { study: &owner.study, file: &file, mode: Mode::Sealed, options };
-    owner.client.upload(&request, &|_, _, _| {}).await?;
+    owner.client.upload_numbered(&request, "id", &|_, _, _| {}).await?;
     let training = Training {
         epochs: EPOCHS,
         batch: BATCH,

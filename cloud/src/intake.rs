@@ -8,7 +8,7 @@ use crate::house::House;
 use crate::ledger::{UploadRow, UploadState};
 use crate::refusal::{Cause, Refusal, refuse};
 use crate::trust::Frozen;
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 use dyad_net::identity::Role;
 use dyad_node::audit::{Entry, append};
 use dyad_protos::limits::{PSEUDONYM, UPLOADS};
@@ -140,11 +140,8 @@ impl House {
             digests.push(digest);
             let house = Arc::clone(self);
             writing.spawn(async move {
-                let mut bytes =
-                    BytesMut::with_capacity(chunk.pseudonyms.len() + chunk.sealed.len());
-                bytes.put(chunk.pseudonyms);
-                bytes.put(chunk.sealed);
-                house.bulk.put(&object(&upload, chunk.index), bytes.freeze()).await
+                let pieces = [chunk.pseudonyms, chunk.sealed];
+                house.bulk.put_joined(&object(&upload, chunk.index), pieces).await
             });
         }
         while let Some(written) = writing.join_next().await {

@@ -86,7 +86,7 @@ mod source;
 mod split;
 mod table;
 
-pub use encode::{Element, Encoded, Feature, Labels};
+pub use encode::{Element, Encoded, Encoder, Feature, Labels};
 pub use error::{ColumnsFault, Error, FormatFault, JoinFault, Result, SchemaFault};
 pub use fixed::{FRACTION_BITS, FixedPoint, VALUE_BITS};
 pub use format::{CsvOptions, Format, Header, ReadOptions};

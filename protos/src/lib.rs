@@ -48,8 +48,16 @@ pub fn labelled(label: &str, parts: &[&[u8]]) -> Vec<u8> {
 pub fn digest(label: &str, parts: &[&[u8]]) -> [u8; 32] {
     use sha2::Digest;
     let mut hash = sha2::Sha256::new();
-    // Not of a copy: chunks of an upload are large.
     feed(label, parts, |bytes| hash.update(bytes));
+    hash.finalize().into()
+}
+
+/// The same with BLAKE3, for what is long: chunks of an upload. What is fed is not copied.
+pub(crate) fn long_digest(label: &str, parts: &[&[u8]]) -> [u8; 32] {
+    let mut hash = blake3::Hasher::new();
+    feed(label, parts, |bytes| {
+        hash.update(bytes);
+    });
     hash.finalize().into()
 }
 

@@ -2,7 +2,7 @@
 
 use crate::study::{Draft, Study};
 use crate::text::Content;
-use crate::{Hex, Name, digest, limits};
+use crate::{Hex, Name, digest, limits, long_digest};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -164,7 +164,7 @@ pub const RECEIVED: &str = "upload is received";
 /// Digest of a chunk as a cloud was sent it.
 #[must_use]
 pub fn chunk_digest(upload: &[u8; 32], index: u32, pseudonyms: &[u8], sealed: &[u8]) -> [u8; 32] {
-    digest("chunk", &[upload, &index.to_be_bytes(), pseudonyms, sealed])
+    long_digest("chunk", &[upload, &index.to_be_bytes(), pseudonyms, sealed])
 }
 
 /// Digest of all chunks in order: what a receipt is about.

@@ -75,7 +75,7 @@ impl Maker {
                     self.sealed(index, self.source.pseudonyms(rows), &parts)
                 })
                 .collect::<Result<_>>()?;
-            for (index, chunk) in (from..).zip(&lot) {
+            for (index, chunk) in (from..).zip(lot) {
                 // Its slot has a chunk in it that both clouds must have stored.
                 if index >= SLOTS && !self.stored.wait(index + 1 - SLOTS) {
                     return Ok(());

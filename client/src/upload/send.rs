@@ -207,8 +207,7 @@ async fn read(
         }
         let (pseudonyms, sealed) = tokio::task::block_in_place(|| spool.chunk(cloud, index))?;
         let upload = if index == from { manifest.digest().to_vec() } else { Vec::new() };
-        let (upload, pseudonyms, sealed) = (upload.into(), pseudonyms.into(), sealed.into());
-        if sender.send(Chunk { upload, index, pseudonyms, sealed }).await.is_err() {
+        if sender.send(Chunk { upload: upload.into(), index, pseudonyms, sealed }).await.is_err() {
             // Whoever receives no more has an error to tell.
             return Ok(());
         }

@@ -8,7 +8,7 @@
 
 use crate::error::{Error, Result, request};
 use dyad_data::schema::{self, MissingCategory, MissingLabel, MissingNumber};
-use dyad_data::{FixedPoint, Labels, Limits, Schema, Table};
+use dyad_data::{Encoder, FixedPoint, Labels, Limits, Schema, Table};
 use dyad_protos::limits::PSEUDONYM;
 use dyad_protos::study::Draft;
 use dyad_protos::upload::Places;
@@ -136,7 +136,8 @@ impl Source {
             return Ok(values);
         }
         let rows: Vec<u32> = self.rows[rows].iter().map(|(_, row)| *row).collect();
-        self.encoded(&rows)
+        let limits = Limits::default();
+        self.encoded(&self.schema.encoder(&self.table, &limits)?, &rows)
     }
 
     /// Encodes all of it: is every cell good? If not, the error is about the first that are not, in
@@ -150,8 +151,10 @@ impl Source {
         let size = if narrow { 2 } else { 4 };
         let keep = bits <= i32::BITS && rows.len() * self.places.width() * size <= KEPT;
         let done = AtomicUsize::new(0);
+        let limits = Limits::default();
+        let encoder = self.schema.encoder(&self.table, &limits)?;
         let blocks = rows.par_chunks(BLOCK).map(|rows| {
-            let values = self.encoded(rows)?;
+            let values = self.encoded(&encoder, rows)?;
             progress(done.fetch_add(rows.len(), Ordering::Relaxed) + rows.len());
             Ok(match (keep, narrow) {
                 (false, _) => Block::Narrow(Vec::new()),
@@ -168,14 +171,14 @@ impl Source {
             }
             // One of them; a person wants the first.
             Err(error) => {
-                let first = rows.par_chunks(BLOCK).find_map_first(|rows| self.encoded(rows).err());
-                Err(first.unwrap_or(error))
+                let bad = |rows: &[u32]| self.encoded(&encoder, rows).err();
+                Err(rows.par_chunks(BLOCK).find_map_first(bad).unwrap_or(error))
             }
         }
     }
 
-    fn encoded(&self, rows: &[u32]) -> Result<Vec<i64>> {
-        let encoded = self.schema.encode(&self.table.select_rows(rows)?, &Limits::default())?;
+    fn encoded(&self, encoder: &Encoder<'_>, rows: &[u32]) -> Result<Vec<i64>> {
+        let encoded = encoder.rows(rows)?;
         let (features, label) = (self.places.features.len(), self.places.label);
         if encoded.rows() != rows.len() || encoded.width() != features {
             return request(format!("{}: it changed while it was read", self.table.file()));

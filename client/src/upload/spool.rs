@@ -8,13 +8,16 @@
 //!
 //! A chunk's entry in the index is written behind its bytes, and before anything of it is sent: what
 //! has no entry was never sent and is made anew. A slot is written over only when both clouds have
-//! stored the chunk that was in it; so the folder stays small however large the upload is. After a
+//! stored the chunk that was in it; so the folder stays small however large the upload is. The
+//! newest chunks stay in memory besides, and are sent from there. After a
 //! crash slots may lack what the index knows: chunks of another run are held against their digests.
 //! Nothing here is readable for anybody but the clouds, each its own part.
 
 use crate::error::{Error, Result, request};
 use crate::home::{self, owner_only};
+use bytes::Bytes;
 use dyad_protos::upload::chunk_digest;
+use std::collections::VecDeque;
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -26,6 +29,8 @@ const INDEX: &str = "index";
 const PARTS: [&str; 2] = ["c0", "c1"];
 /// Chunks that are kept: made, and not known to be stored by both clouds.
 pub(crate) const SLOTS: u32 = 32;
+/// Chunks that stay in memory.
+const RECENT: usize = 8;
 /// Bytes of a chunk in the index: for each cloud pseudonyms, part, digest.
 const ENTRY: usize = 2 * (4 + 4 + 32);
 
@@ -33,9 +38,9 @@ const ENTRY: usize = 2 * (4 + 4 + 32);
 #[derive(Clone, Debug)]
 pub(crate) struct Sealed {
     /// Of its rows.
-    pub(crate) pseudonyms: Vec<u8>,
+    pub(crate) pseudonyms: Bytes,
     /// For C0 and C1.
-    pub(crate) parts: [Vec<u8>; 2],
+    pub(crate) parts: [Bytes; 2],
     digests: [[u8; 32]; 2],
 }
 
@@ -50,7 +55,7 @@ impl Sealed {
     ) -> Self {
         let digest = |part: &Vec<u8>| chunk_digest(upload, index, &pseudonyms, part);
         let digests = [digest(&parts[0]), digest(&parts[1])];
-        Self { pseudonyms, parts, digests }
+        Self { pseudonyms: pseudonyms.into(), parts: parts.map(Bytes::from), digests }
     }
 }
 
@@ -93,6 +98,8 @@ struct State {
     /// Bytes of a slot, once the first chunk is there.
     slots: Option<[u64; 2]>,
     entries: Vec<[Half; 2]>,
+    /// The newest ones.
+    recent: VecDeque<Sealed>,
 }
 
 impl Spool {
@@ -130,7 +137,7 @@ impl Spool {
     }
 
     /// The next chunk. Both clouds must have stored all that were made [`SLOTS`] before it.
-    pub(crate) fn push(&self, chunk: &Sealed) -> Result<()> {
+    pub(crate) fn push(&self, chunk: Sealed) -> Result<()> {
         let half = |cloud: usize| Half {
             pseudonyms: chunk.pseudonyms.len() as u32,
             part: chunk.parts[cloud].len() as u32,
@@ -156,6 +163,10 @@ impl Spool {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.slots = Some(slots);
         state.entries.push(entry);
+        if state.recent.len() == RECENT {
+            state.recent.pop_front();
+        }
+        state.recent.push_back(chunk);
         Ok(())
     }
 
@@ -187,7 +198,15 @@ impl Spool {
     }
 
     /// A chunk as a cloud is sent it: pseudonyms, and its part.
-    pub(crate) fn chunk(&self, cloud: usize, index: u32) -> Result<(Vec<u8>, Vec<u8>)> {
+    pub(crate) fn chunk(&self, cloud: usize, index: u32) -> Result<(Bytes, Bytes)> {
+        let recent = self.with(|state| {
+            let from_end = state.entries.len().checked_sub(index as usize)?;
+            let chunk = state.recent.get(state.recent.len().checked_sub(from_end)?)?;
+            Some((chunk.pseudonyms.clone(), chunk.parts[cloud].clone()))
+        });
+        if let Some(recent) = recent {
+            return Ok(recent);
+        }
         let found = self
             .with(|state| Some((state.slots?[cloud], state.entries.get(index as usize)?[cloud])));
         let path = self.folder.join(PARTS[cloud]);
@@ -210,7 +229,7 @@ impl Spool {
         if doubted && chunk_digest(&self.upload, index, &pseudonyms, &part) != half.digest {
             return Err(lost("a crash has left less of it than was written"));
         }
-        Ok((pseudonyms, part))
+        Ok((pseudonyms.into(), part.into()))
     }
 
     fn part(&self, cloud: usize, write: bool) -> Result<File> {
@@ -236,6 +255,7 @@ impl State {
         Some(Self {
             slots: Some([u64::from_le_bytes(*slot_0), u64::from_le_bytes(*slot_1)]),
             entries: entries.iter().map(entry).collect::<Option<_>>()?,
+            recent: VecDeque::new(),
         })
     }
 }
@@ -270,13 +290,13 @@ mod tests {
     fn the_same_bytes_after_a_break() {
         let folder = tempfile::tempdir().unwrap();
         let spool = Spool::open(folder.path(), &UPLOAD).unwrap();
-        (0..5).for_each(|index| spool.push(&chunk(index)).unwrap());
+        (0..5).for_each(|index| spool.push(chunk(index)).unwrap());
         (0..5).for_each(|index| holds(&spool, index));
         // Another run of the program.
         let spool = Spool::open(folder.path(), &UPLOAD).unwrap();
         assert_eq!((spool.made(), spool.first()), (5, 0));
         (0..5).for_each(|index| holds(&spool, index));
-        spool.push(&chunk(5)).unwrap();
+        spool.push(chunk(5)).unwrap();
         holds(&spool, 5);
     }
 
@@ -284,9 +304,9 @@ mod tests {
     fn the_folder_stays_small() {
         let folder = tempfile::tempdir().unwrap();
         let spool = Spool::open(folder.path(), &UPLOAD).unwrap();
-        (0..SLOTS).for_each(|index| spool.push(&chunk(index)).unwrap());
+        (0..SLOTS).for_each(|index| spool.push(chunk(index)).unwrap());
         let full = bytes(folder.path());
-        (SLOTS..4 * SLOTS).for_each(|index| spool.push(&chunk(index)).unwrap());
+        (SLOTS..4 * SLOTS).for_each(|index| spool.push(chunk(index)).unwrap());
         let more = u64::from(3 * SLOTS) * ENTRY as u64;
         assert_eq!(bytes(folder.path()), full + more);
         assert_eq!(spool.first(), 3 * SLOTS);
@@ -299,7 +319,7 @@ mod tests {
     fn an_entry_that_was_cut_short_was_never_sent() {
         let folder = tempfile::tempdir().unwrap();
         let spool = Spool::open(folder.path(), &UPLOAD).unwrap();
-        (0..3).for_each(|index| spool.push(&chunk(index)).unwrap());
+        (0..3).for_each(|index| spool.push(chunk(index)).unwrap());
         let index = folder.path().join(INDEX);
         let whole = fs::read(&index).unwrap();
         for cut in [0, 5, HEADER, HEADER + 2 * ENTRY + 1, HEADER + 3 * ENTRY - 1] {
@@ -307,7 +327,7 @@ mod tests {
             let spool = Spool::open(folder.path(), &UPLOAD).unwrap();
             let made = cut.saturating_sub(HEADER) / ENTRY;
             assert_eq!(spool.made() as usize, made);
-            (made as u32..3).for_each(|index| spool.push(&chunk(index)).unwrap());
+            (made as u32..3).for_each(|index| spool.push(chunk(index)).unwrap());
             (0..3).for_each(|index| holds(&spool, index));
             assert_eq!(fs::read(&index).unwrap(), whole);
         }
@@ -317,7 +337,7 @@ mod tests {
     fn what_a_crash_has_lost_is_not_sent() {
         let folder = tempfile::tempdir().unwrap();
         let spool = Spool::open(folder.path(), &UPLOAD).unwrap();
-        (0..3).for_each(|index| spool.push(&chunk(index)).unwrap());
+        (0..3).for_each(|index| spool.push(chunk(index)).unwrap());
         let path = folder.path().join(PARTS[1]);
         let mut part = fs::read(&path).unwrap();
         part[8192 + 40] ^= 1;

@@ -81,23 +81,56 @@ impl Schema {
 
     fn encode_as<T: Element>(&self, table: &Table, limits: &Limits) -> Result<Encoded<T>> {
         let plan = Plan::<T>::new(self, table)?;
-        let (rows, dropped) = plan.rows(table);
-        if rows.is_empty() {
-            return Err(Error::NothingLeft { file: table.file().to_owned() });
-        }
-        let width = plan.features.len();
-        let size = within(table, limits, rows.len(), width)?;
-        let mut values = Vec::new();
-        if values.try_reserve_exact(size).is_err() {
-            return Err(limit(table, "values in memory", size as u64));
-        }
-        let mut bad = Collector::new(limits.bad_cells);
-        features(&plan, table, &rows, &mut values, &mut bad);
-        let labels = plan.labels(table, &rows, limits, &mut bad);
-        let identifiers = plan.identifiers(table, &rows, limits, &mut bad);
-        bad.finish()?;
-        Ok(Encoded { features: plan.features, values, rows, dropped, labels, identifiers })
+        encoded(&plan, table, 0..table.rows() as u32, limits)
     }
+
+    /// Encodes some rows of a table at a time. What the schema says of its columns is looked up
+    /// once for all of them.
+    pub fn encoder<'a>(&'a self, table: &'a Table, limits: &'a Limits) -> Result<Encoder<'a>> {
+        Ok(Encoder { plan: Plan::new(self, table)?, table, limits })
+    }
+}
+
+/// A schema laid over a table.
+pub struct Encoder<'a> {
+    plan: Plan<'a, i64>,
+    table: &'a Table,
+    limits: &'a Limits,
+}
+
+impl Encoder<'_> {
+    /// Encodes these rows of the table, in this order: what [`Schema::encode`] gives for a table of
+    /// them alone, but that rows and errors are told as the whole table's.
+    pub fn rows(&self, rows: &[u32]) -> Result<Encoded<i64>> {
+        if rows.iter().any(|row| *row as usize >= self.table.rows()) {
+            return Err(Error::Misuse("a row chosen is not in the table"));
+        }
+        encoded(&self.plan, self.table, rows.iter().copied(), self.limits)
+    }
+}
+
+fn encoded<T: Element>(
+    plan: &Plan<'_, T>,
+    table: &Table,
+    rows: impl Iterator<Item = u32>,
+    limits: &Limits,
+) -> Result<Encoded<T>> {
+    let (rows, dropped) = plan.rows(table, rows);
+    if rows.is_empty() {
+        return Err(Error::NothingLeft { file: table.file().to_owned() });
+    }
+    let size = within(table, limits, rows.len(), plan.features.len())?;
+    let mut values = Vec::new();
+    if values.try_reserve_exact(size).is_err() {
+        return Err(limit(table, "values in memory", size as u64));
+    }
+    let mut bad = Collector::new(limits.bad_cells);
+    features(plan, table, &rows, &mut values, &mut bad);
+    let labels = plan.labels(table, &rows, limits, &mut bad);
+    let identifiers = plan.identifiers(table, &rows, limits, &mut bad);
+    bad.finish()?;
+    let features = plan.features.clone();
+    Ok(Encoded { features, values, rows, dropped, labels, identifiers })
 }
 
 fn within(table: &Table, limits: &Limits, rows: usize, width: usize) -> Result<usize> {

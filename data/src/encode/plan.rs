@@ -108,13 +108,16 @@ impl<'s, T: Element> Plan<'s, T> {
     }
 
     /// The rows that stay and the rows that are dropped.
-    pub(super) fn rows(&self, table: &Table) -> (Vec<u32>, Vec<u32>) {
+    pub(super) fn rows(
+        &self,
+        table: &Table,
+        rows: impl Iterator<Item = u32>,
+    ) -> (Vec<u32>, Vec<u32>) {
         let missing = |row: u32, column: &Planned| {
             let cell = table.cell(row as usize, column.at);
             self.rules[column.rule].as_ref().is_some_and(|rule| rule.is_missing(cell))
         };
-        (0..table.rows() as u32)
-            .partition(|row| !self.dropping.iter().any(|column| missing(*row, column)))
+        rows.partition(|row| !self.dropping.iter().any(|column| missing(*row, column)))
     }
 
     /// Writes a column's features of some rows.

@@ -82,10 +82,17 @@ impl Bulk {
 
     /// Stores `bytes` under `key`, in place of what was there; on disk when this returns.
     pub async fn put(&self, key: &str, bytes: impl Into<Bytes>) -> Result<()> {
-        let (path, bytes) = (key::checked(key)?, bytes.into());
-        let sealer = Sealer::new(key);
-        let (sealer, bytes) = hashed(sealer, bytes).await?;
-        let payload = PutPayload::from_iter([bytes, sealer.finish()]);
+        self.put_joined(key, [bytes.into()]).await
+    }
+
+    /// Stores several pieces as one object, without joining them in memory first.
+    pub async fn put_joined<const N: usize>(&self, key: &str, pieces: [Bytes; N]) -> Result<()> {
+        let path = key::checked(key)?;
+        let mut sealer = Sealer::new(key);
+        for piece in &pieces {
+            sealer = hashed(sealer, piece.clone()).await?.0;
+        }
+        let payload = pieces.into_iter().chain([sealer.finish()]).collect::<PutPayload>();
         self.inner.store.put(&path, payload).await.map_err(|e| self.fault(key, e))?;
         Ok(())
     }

@@ -3,13 +3,14 @@
 //!
 //! ```text
 //! payload ‖ h_1 ‖ … ‖ h_n ‖ root ‖ length (8 bytes, little-endian) ‖ "dyadobj1"
-//! h_i  = SHA-256(block i)           blocks of 1 MiB, the last one shorter
+//! h_i  = BLAKE3(block i)            blocks of 1 MiB, the last one shorter
 //! root = SHA-256("dyad object 1" ‖ |key| ‖ key ‖ length ‖ h_1 ‖ … ‖ h_n)
 //! ```
 //!
 //! This finds faults of disks and of people. It is no signature: whoever can write the store can
 //! write hashes too.
 
+use blake3::Hasher;
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
@@ -46,14 +47,14 @@ pub(super) fn payload_of(size: u64) -> Option<u64> {
 pub(super) struct Sealer {
     key: String,
     length: u64,
-    block: Sha256,
+    block: Hasher,
     filled: usize,
     table: Vec<u8>,
 }
 
 impl Sealer {
     pub(super) fn new(key: &str) -> Self {
-        Self { key: key.to_owned(), length: 0, block: Sha256::new(), filled: 0, table: Vec::new() }
+        Self { key: key.to_owned(), length: 0, block: Hasher::new(), filled: 0, table: Vec::new() }
     }
 
     pub(super) fn update(&mut self, mut bytes: &[u8]) {
@@ -70,7 +71,8 @@ impl Sealer {
     }
 
     fn close(&mut self) {
-        self.table.extend_from_slice(&self.block.finalize_reset());
+        self.table.extend_from_slice(self.block.finalize().as_bytes());
+        self.block.reset();
         self.filled = 0;
     }
 
@@ -134,7 +136,7 @@ impl Tail {
         let hashes = self.table.chunks_exact(HASH).enumerate().skip(first);
         let mut checked = 0;
         for (block, (number, hash)) in blocks.chunks(BLOCK).zip(hashes) {
-            if Sha256::digest(block)[..] != *hash {
+            if blake3::hash(block).as_bytes()[..] != *hash {
                 return Err(format!("block {number} does not match its hash"));
             }
             checked += block.len();
