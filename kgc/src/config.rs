@@ -114,6 +114,11 @@ impl Config {
         self.store.join("kgc.db")
     }
 
+    /// The database, as it is opened.
+    pub fn database_url(&self) -> std::io::Result<String> {
+        Ok(format!("sqlite://{}", std::path::absolute(self.database())?.display()))
+    }
+
     pub(crate) fn socket(&self) -> PathBuf {
         self.store.join("admin.sock")
     }
@@ -140,7 +145,7 @@ pub const DOCS: Docs = &[
     (
         "passphrase",
         "What secret files are locked with; empty: they are not. Better set in the environment, \
-         DYAD_KGC__PASSPHRASE, than here.",
+         DYAD_PASSPHRASE, than here.",
     ),
     ("certificate_days", "How long certificates are good. Parties renew them by themselves."),
     (

@@ -9,10 +9,10 @@ use crate::rpc::Desk;
 use anyhow::{Context as _, bail};
 use dyad_net::authority::Validity;
 use dyad_net::link::LinkHub;
-use dyad_net::tls::{ClientAuth, serve as serve_tls};
+use dyad_net::tls::{ClientAuth, causes, serve as serve_tls};
 use dyad_net::{Credentials, Standing, Tls};
 use dyad_node::store::StoreError;
-use dyad_node::{Context, Serving, series};
+use dyad_node::{Context, Serving, Witness, series};
 use dyad_protos::limits::MESSAGE;
 use dyad_protos::wire::kgc::v1::enrolment_server::EnrolmentServer;
 use dyad_protos::wire::kgc::v1::registry_server::RegistryServer;
@@ -69,13 +69,17 @@ async fn run(
         office.revocation_list(&mut tx).await?
     };
     let tls = Tls::new(own, office.keys.root.clone(), Some(list))?;
-    let metrics = context.metrics.clone();
-    tls.on_refused(move |cause, _| {
+    let witness = Witness::new(office.db.clone(), Arc::clone(&context.clock));
+    let (metrics, seen) = (context.metrics.clone(), witness.clone());
+    tls.on_refused(move |cause, line| {
         metrics.counter(series::REFUSALS, &[("cause", cause)]).increment(1);
+        if causes::OF_PARTIES.contains(&cause) {
+            seen.refused("tls", cause, line);
+        }
     });
     let hub = LinkHub::new();
     let dealers = Dealers::new(hub.clone(), context.metrics.clone());
-    let desk = Desk::new(Arc::clone(&office), dealers, context.clone());
+    let desk = Desk::new(Arc::clone(&office), dealers, context.clone(), witness.clone());
 
     let revoked = Arc::new(Notify::new());
     let socket = config.socket();
@@ -123,6 +127,7 @@ async fn run(
     }
     dealers.abort();
     desk.0.dealers.stop_all(PATIENCE).await;
+    witness.flush().await;
     office.db.close().await;
     Ok(served?)
 }

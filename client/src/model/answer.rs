@@ -21,7 +21,8 @@ use dyad_protos::{Name, Role};
 use std::time::Instant;
 
 impl Client {
-    /// Answers, and gives who is still awaited. Repeated, it does nothing more.
+    /// Answers, and gives who is still awaited. Repeated, also after the release, the new answer
+    /// takes the place of the one before: one that was spoilt can be mended.
     pub async fn answer(&self, study: &Frozen, job: &[u8; 32]) -> Result<Vec<Name>> {
         self.refresh().await?;
         let statuses = self.statuses(study, job).await?;
