@@ -63,6 +63,7 @@ async fn run(
         }
         tracing::warn!("insecure demo parameters: everybody has the master key");
     }
+    office.delete_old_drafts().await?;
     let own = own_credentials(&office)?;
     let (number, list) = {
         let mut tx = office.db.begin().await?;
@@ -179,6 +180,7 @@ async fn keep(office: Arc<Office>, tls: Tls, number: u64, revoked: Arc<Notify>, 
 }
 
 async fn keep_once(office: &Office, tls: &Tls, have: u64, context: &Context) -> crate::Result<u64> {
+    office.delete_old_drafts().await?;
     let mut tx = office.db.begin().await?;
     let number = office.list_number(&mut tx).await?;
     if number != have {

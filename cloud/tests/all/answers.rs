@@ -27,7 +27,7 @@ async fn a_spoilt_answer_is_refused_or_mended() {
     let parts = first.parts;
     let count = u32::from_le_bytes(first.content[..4].try_into().unwrap()) as usize;
     let part = |recipient: &str, index, parts, bytes: usize| AnswerPart {
-        job: if index == 0 { job.to_vec().into() } else { vec![].into() },
+        job: job.to_vec().into(),
         recipient: recipient.to_owned(),
         index,
         parts,

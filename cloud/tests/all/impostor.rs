@@ -42,7 +42,7 @@ async fn a_second_certificate_of_c1_is_refused_everywhere() {
     let _one = ONE.lock().await;
     let scene = Scene::new().await;
     let mut scenario = Scenario::new().unwrap();
-    scenario.training.epochs = 1000;
+    scenario.training.epochs = 100;
     let prepared = scene.propose(&scenario).await;
     let job = prepared.job.digest();
     scene.approve(&prepared).await;

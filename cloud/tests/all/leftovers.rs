@@ -53,7 +53,7 @@ async fn a_released_model_stays_until_all_recipients_have_it() {
     }
     let own = zero.uploads().unwrap();
     for upload in &own {
-        zero.withdraw(&upload.digest()).await.unwrap();
+        zero.withdraw(upload).await.unwrap();
     }
     let gone: Vec<_> = own.iter().map(|upload| Hex(upload.digest()).to_string()).collect();
     for role in CLOUDS {
@@ -136,8 +136,8 @@ async fn a_joint_release_leaves_ciphertexts_alone() {
     scene.world.run(Role::C1).await.unwrap();
     eventually("nothing is left", || !at_c1.exists()).await;
     tokio::time::sleep(Duration::from_millis(500)).await;
-    let asked = cloud(&scene.owner(0), Role::C1).heads(JobRequest { job: job.to_vec().into() });
-    let refused = asked.await.unwrap_err();
+    let mut c1 = cloud(&scene.owner(0), Role::C1);
+    let refused = c1.heads(JobRequest { job: job.to_vec().into() }).await.unwrap_err();
     assert_eq!(refused.code(), Code::FailedPrecondition);
     assert!(refused.message().contains("or its time is over"), "{refused:?}");
     scene.world.end().await.unwrap();

@@ -18,11 +18,16 @@ async fn restart(scene: &mut Scene, role: Role, change: impl Fn(&mut dyad_cloud:
     scene.world.run(role).await.unwrap();
 }
 
-/// Uploads the first file of owner 0 once more.
-async fn upload(scene: &Scene) -> Result<(), String> {
+/// Uploads the first file of owner 0 once more, without so many of its last rows: an upload of its
+/// own.
+async fn upload(scene: &Scene, without: usize) -> Result<(), String> {
     let (owner, file) = &scene.study.files[0];
+    let text = std::fs::read_to_string(file).unwrap();
+    let lines: Vec<_> = text.lines().collect();
+    let file = scene.path().join(format!("without-{without}.csv"));
+    std::fs::write(&file, lines[..lines.len() - without].join("\n")).unwrap();
     let options = ReadOptions::default();
-    let request = Request { study: &scene.study.name, file, mode: Mode::Sealed, options };
+    let request = Request { study: &scene.study.name, file: &file, mode: Mode::Sealed, options };
     let done = scene.study.owners[*owner].upload(&request, &|_, _, _| {}).await;
     done.map(drop).map_err(|error| error.to_string())
 }
@@ -40,8 +45,8 @@ async fn an_owner_has_so_much_room_and_no_more() {
     for role in CLOUDS {
         restart(&mut scene, role, |limits| limits.uploads = has + 1).await;
     }
-    upload(&scene).await.unwrap();
-    let refused = upload(&scene).await.unwrap_err();
+    upload(&scene, 1).await.unwrap();
+    let refused = upload(&scene, 2).await.unwrap_err();
     assert!(
         refused.contains(&format!("owner-0 has {} uploads in study study at c0", has + 1))
             && refused.contains("(limits.uploads)"),
@@ -51,8 +56,8 @@ async fn an_owner_has_so_much_room_and_no_more() {
     // Withdrawn ones do not count.
     let newest = scene.study.owners[0].uploads().unwrap();
     let newest = newest.iter().find(|upload| own.iter().all(|o| o.digest() != upload.digest()));
-    scene.study.owners[0].withdraw(&newest.unwrap().digest()).await.unwrap();
-    upload(&scene).await.unwrap();
+    scene.study.owners[0].withdraw(newest.unwrap()).await.unwrap();
+    upload(&scene, 3).await.unwrap();
 
     // Bytes, at C1: what is there fits, one more of its size does not.
     let kept = scene.path().join("c1/bulk/uploads");
@@ -65,7 +70,7 @@ async fn an_owner_has_so_much_room_and_no_more() {
     .await;
     let mut room = 0;
     let refused = loop {
-        match upload(&scene).await {
+        match upload(&scene, 4 + room).await {
             Ok(()) => room += 1,
             Err(refused) => break refused,
         }
@@ -80,7 +85,7 @@ async fn an_owner_has_so_much_room_and_no_more() {
     for upload in scene.study.owners[0].uploads().unwrap() {
         if own.iter().all(|o| o.digest() != upload.digest()) {
             // Those that were refused at one cloud are nothing yet: they go as well.
-            drop(scene.study.owners[0].withdraw(&upload.digest()).await);
+            drop(scene.study.owners[0].withdraw(&upload).await);
         }
     }
     let scenario = Scenario::new().unwrap();
