@@ -30,9 +30,10 @@ impl House {
             let job = row.job.digest();
             if row.state.is_over() {
                 self.ledger.over_since(&job, self.now()).await?;
-                if !row.centre_told && self.end_at_kgc(&job).await {
-                    self.ledger.centre_told(&job, self.now()).await?;
-                }
+            }
+            // Sealed, it is trained for good: nothing more is dealt for it.
+            if !row.centre_told && self.end_at_kgc(&job).await {
+                self.ledger.centre_told(&job, self.now()).await?;
             }
             self.progress.call_off(&job);
             // Its thread may be writing: next time.
