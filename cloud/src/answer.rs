@@ -60,7 +60,8 @@ impl Coming<'_> {
     /// Stores a part.
     pub async fn part(&mut self, part: AnswerPart) -> Result<(), Refusal> {
         let Answer { parts, recipient, .. } = &self.answer;
-        if part.index != self.next || part.parts != *parts || part.recipient != recipient.as_str() {
+        let is_next = part.index == self.next && part.index < *parts;
+        if !is_next || part.parts != *parts || part.recipient != recipient.as_str() {
             let what = format!(
                 "part {} of {} where {} of {parts} is awaited, for {recipient}: the answer is not \
                  taken, send it again",
