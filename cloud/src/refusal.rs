@@ -86,9 +86,11 @@ impl Cause {
             Self::Message | Self::Data => Code::InvalidArgument,
             Self::Signature | Self::Stranger => Code::PermissionDenied,
             Self::Unknown => Code::NotFound,
-            Self::State | Self::Release | Self::Over | Self::Centre => Code::FailedPrecondition,
+            // Not RESOURCE_EXHAUSTED, which callers take for passing: a limit is there tomorrow too.
+            Self::State | Self::Release | Self::Limit | Self::Over | Self::Centre => {
+                Code::FailedPrecondition
+            }
             Self::Changed => Code::AlreadyExists,
-            Self::Limit => Code::ResourceExhausted,
             Self::Own => Code::Unavailable,
         }
     }

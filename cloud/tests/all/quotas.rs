@@ -125,7 +125,7 @@ async fn calls_take_no_larger_messages_than_they_need() {
     };
     let mut answers = by_zero.send(tokio_stream::iter([chunk])).await.unwrap().into_inner();
     let status = answers.message().await.unwrap_err();
-    assert_eq!(status.code(), Code::ResourceExhausted, "{status:?}");
+    assert_eq!(status.code(), Code::FailedPrecondition, "{status:?}");
     assert!(status.message().contains("where its values need"), "{status:?}");
     scene.world.end().await.unwrap();
 }
