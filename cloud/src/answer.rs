@@ -28,7 +28,7 @@ pub struct Coming<'h> {
 
 impl House {
     /// The first part says what for: is one awaited, or taken once more?
-    pub async fn answer_comes(
+    pub fn answer_comes(
         &self,
         case: &Case,
         owner: &Name,

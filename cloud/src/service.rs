@@ -278,7 +278,7 @@ impl Cloud for Calls {
             let first = first.ok_or_else(|| Refusal::new(Cause::Message, "an empty answer"))?;
             let job = digest(&first.job)?;
             let case = self.0.case_for(&name, &fingerprint, &job).await?;
-            let mut coming = self.0.answer_comes(&case, &name, &first).await?;
+            let mut coming = self.0.answer_comes(&case, &name, &first)?;
             match all_parts(&mut coming, first, incoming).await {
                 Ok(()) => coming.whole().await?,
                 Err(refusal) => {
