@@ -6,7 +6,6 @@ use crate::ledger::Approval;
 use crate::refusal::{Cause, Refusal};
 use crate::run::{Failure, Task, run};
 use dyad_mpc::prg::{Attempt, Seed};
-use dyad_net::member::failed;
 use dyad_protos::wire::kgc::v1 as kgc;
 use dyad_protos::wire::peer::v1 as peer;
 use dyad_protos::{Hex, digest};
@@ -101,9 +100,11 @@ impl House {
             from_step: from.map_or(0, |(_, step)| *step),
             approvals: wire_approvals(&approvals),
         };
+        let waiting = self.context.metrics.waits_for("kgc");
         let reply = self.me.registry()?.attempt(request).await;
+        drop(waiting);
         let who = &self.me.kgc.identity;
-        let reply = reply.map_err(|status| failed(who, &status))?.into_inner();
+        let reply = reply.map_err(|status| Refusal::of_centre(who, &status))?.into_inner();
         let wrong = || Refusal::new(Cause::Own, "the key centre's answer makes no sense");
         let [check_0, check_1] = &reply.checks[..] else { return Err(wrong()) };
         let (Hex(check_0), Hex(check_1)) =
@@ -112,12 +113,22 @@ impl House {
         Ok(Dealt { seed: Seed::from_bytes(seed), checks: [check_0, check_1] })
     }
 
-    /// The job has ended: the key centre may destroy its secret. Best effort: it does no harm there.
-    pub async fn end_at_kgc(&self, job: &[u8; 32]) {
+    /// The job has ended: the key centre may destroy its secret. False if it was not told: it is
+    /// tried again ([`tidy`](crate::tidy)).
+    pub async fn end_at_kgc(&self, job: &[u8; 32]) -> bool {
         let request = kgc::EndJobRequest { job: job.to_vec().into() };
-        let told = async { self.me.registry()?.end_job(request).await.map_err(Refusal::from) };
-        if let Err(refusal) = told.await {
-            tracing::warn!("the key centre was not told of a job's end: {refusal}");
+        let who = &self.me.kgc.identity;
+        let told = async {
+            let told = self.me.registry()?.end_job(request).await;
+            told.map_err(|status| Refusal::of_centre(who, &status))
+        };
+        match told.await {
+            Ok(_) => true,
+            Err(refusal) => {
+                tracing::warn!("the key centre was not told of a job's end: {refusal}");
+                // Refused for good, it will not be otherwise later.
+                !refusal.is_passing()
+            }
         }
     }
 }

@@ -2,17 +2,23 @@
 
 use crate::ledger::Ledger;
 use crate::progress::Progress;
+use crate::quota::Limits;
 use crate::refusal::{Cause, Refusal, refuse};
+use crate::serve::Config;
 use crate::trust::Frozen;
 use dyad_bcp::PublicParams;
 use dyad_net::identity::{Identity, Role};
 use dyad_net::member::Member;
 use dyad_net::tls::{Peer, peer};
 use dyad_node::store::Bulk;
-use dyad_node::{Context, series};
+use dyad_node::{Context, Witness, series};
 use dyad_protos::Name;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::Semaphore;
+
+/// Chunks of uploads that are in memory at a time, of all owners: more wait on their lines.
+pub const MEMORY_KIB: usize = 1 << 20;
 
 /// A cloud: who it is, what it keeps.
 pub struct House {
@@ -30,6 +36,14 @@ pub struct House {
     pub progress: Progress,
     /// Threads that a job computes with; 0: as many as there are cores.
     pub threads: usize,
+    /// What is refused beyond.
+    pub limits: Limits,
+    /// Writes refusals into the audit table.
+    pub witness: Witness,
+    /// Uploads and jobs are announced one at a time: what they take is counted.
+    pub(crate) announcing: tokio::sync::Mutex<()>,
+    /// KiB of chunks that may be in memory, of all owners.
+    pub(crate) memory: Arc<Semaphore>,
     studies: Mutex<HashMap<[u8; 32], Arc<Frozen>>>,
 }
 
@@ -42,10 +56,27 @@ impl House {
         ledger: Ledger,
         bulk: Bulk,
         context: Context,
-        threads: usize,
+        config: &Config,
     ) -> Self {
-        let progress = Progress::default();
-        Self { me, params, ledger, bulk, context, progress, threads, studies: Mutex::default() }
+        let witness = Witness::new(ledger.db().clone(), Arc::clone(&context.clock));
+        for cause in Cause::ALL {
+            // From nought on, so that the first refusal shows as a change.
+            context.metrics.counter(series::REFUSALS, &[("cause", cause.as_str())]).increment(0);
+        }
+        Self {
+            me,
+            params,
+            ledger,
+            bulk,
+            context,
+            progress: Progress::default(),
+            threads: config.threads,
+            limits: config.limits,
+            witness,
+            announcing: tokio::sync::Mutex::default(),
+            memory: Arc::new(Semaphore::new(MEMORY_KIB)),
+            studies: Mutex::default(),
+        }
     }
 
     /// C0 or C1.
@@ -115,16 +146,27 @@ impl House {
         refuse(Cause::Stranger, what)
     }
 
-    /// Refuses in words: logged, counted, told.
+    /// Who asks, for the log: whoever it is.
+    #[must_use]
+    pub fn who<T>(&self, request: &tonic::Request<T>) -> String {
+        peer(request).map_or_else(|_| "nobody".to_owned(), |peer| peer.identity.to_string())
+    }
+
+    /// Refuses in words: logged, counted, written down, told.
     pub fn told<T>(
         &self,
         call: &'static str,
+        who: &str,
         result: Result<T, Refusal>,
     ) -> Result<T, tonic::Status> {
         result.map_err(|refusal| {
             let cause = refusal.cause.as_str();
-            tracing::warn!(call, cause, what = %refusal.what, "refused");
+            tracing::warn!(who, call, cause, what = %refusal.what, "refused");
             self.context.metrics.counter(series::REFUSALS, &[("cause", cause)]).increment(1);
+            // The cloud's own trouble is nobody's deed.
+            if refusal.cause != Cause::Own {
+                self.witness.refused(who, cause, format!("{call}: {}", refusal.what));
+            }
             refusal.into()
         })
     }

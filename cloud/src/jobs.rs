@@ -2,7 +2,7 @@
 
 use crate::align::Alignment;
 use crate::house::House;
-use crate::ledger::{Approval, JobRow, State, UploadRow};
+use crate::ledger::{Approval, JobRow, State, Taken, UploadRow};
 use crate::refusal::{Cause, Refusal, refuse};
 use crate::trust::Frozen;
 use dyad_protos::consent::{APPROVED, CANCELLED, PROPOSED, REVOKED, approval};
@@ -73,6 +73,8 @@ impl House {
                 let training = study.training(&job)?;
                 tokio::task::block_in_place(|| study.same_program(&job, &training))?;
                 self.fits(&study, &job).await?;
+                let _one_at_a_time = self.announcing.lock().await;
+                self.room_for_job(&study, &job).await?;
                 let steps = training.plan().steps();
                 self.ledger.propose(&job, &request.signature, steps).await?;
                 self.audit(owner.as_str(), "job proposed", &job.digest()).await?;
@@ -146,17 +148,22 @@ impl House {
         }
         let message = approval(&job.digest(), request.expires);
         case.study.signed_by(owner, APPROVED, &message, &request.signature)?;
-        let signature = request.signature.as_ref();
-        if self.ledger.is_revoked(&job.digest(), owner.as_str(), signature).await? {
-            return refuse(Cause::State, "this very approval was taken back: sign a new one");
-        }
-        if matches!(case.row.state, State::Proposed | State::Approved) {
-            let wrong = |_| Refusal::new(Cause::Signature, "no signature");
-            let signature = request.signature.as_ref().try_into().map_err(wrong)?;
-            let given = Approval { owner: owner.clone(), expires: request.expires, signature };
-            self.ledger.approve(&job.digest(), &given).await?;
-            self.audit(owner.as_str(), "job approved", &job.digest()).await?;
-            self.settle(&job.digest()).await?;
+        let wrong = |_| Refusal::new(Cause::Signature, "no signature");
+        let signature = request.signature.as_ref().try_into().map_err(wrong)?;
+        let given = Approval { owner: owner.clone(), expires: request.expires, signature };
+        match self.ledger.approve(&job.digest(), &given).await? {
+            Taken::New => {
+                self.audit(owner.as_str(), "job approved", &job.digest()).await?;
+                self.settle(&job.digest()).await?;
+            }
+            Taken::Known | Taken::Late => {}
+            Taken::Revoked => {
+                return refuse(Cause::State, "this very approval was taken back: sign a new one");
+            }
+            Taken::Replaced => {
+                let what = "this very approval was replaced by a later one: sign a new one";
+                return refuse(Cause::State, what);
+            }
         }
         self.job_reply(&self.case(&job.digest()).await?).await
     }
@@ -216,7 +223,6 @@ impl House {
         }
         self.progress.call_off(&job);
         self.audit(owner.as_str(), "job cancelled", &job).await?;
-        self.end_at_kgc(&job).await;
         self.job_reply(&self.case(&job).await?).await
     }
 
@@ -262,7 +268,7 @@ impl House {
         let answers = self.ledger.answers(&job.digest()).await?;
         let answered = |owner: &Name| {
             job.recipients.iter().all(|recipient| {
-                answers.iter().any(|(from, to, _)| from == owner && to == recipient)
+                answers.iter().any(|to| to.owner == *owner && to.recipient == *recipient)
             })
         };
         let members = case.study.study.members.iter().map(|member| member.name.clone());

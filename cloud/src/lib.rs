@@ -9,9 +9,11 @@
 //! - [`jobs`]: proposals and approvals; [`trust`]: what is believed, and why
 //! - [`run`]: an attempt at a job; [`inputs`]: a cloud's share of the data
 //! - [`release`]: the model, given to those whom the job names
+//! - [`quota`]: how much one owner may take; [`tidy`]: what goes when nobody needs it any more
 //! - [`ledger`]: what must not be forgotten
 
 pub mod align;
+pub mod answer;
 pub mod attempt;
 pub mod codec;
 pub mod house;
@@ -21,9 +23,12 @@ pub mod jobs;
 pub mod ledger;
 pub mod packed;
 pub mod progress;
+pub mod quota;
 pub mod refusal;
 pub mod release;
 pub mod run;
 pub mod serve;
 mod service;
+pub mod sized;
+pub mod tidy;
 pub mod trust;

@@ -16,7 +16,7 @@
 use crate::codec;
 use crate::house::House;
 use crate::jobs::Case;
-use crate::ledger::State;
+use crate::ledger::{Answer, State, Tidied};
 use crate::refusal::{Cause, Refusal, refuse};
 use bytes::Bytes;
 use dyad_bcp::packing::{Slot, SlotLayout};
@@ -26,8 +26,8 @@ use dyad_net::contexts;
 use dyad_net::seal::{SealPublic, seal};
 use dyad_protos::codec::{read_each, write_each};
 use dyad_protos::job::Opening;
-use dyad_protos::limits::{CIPHERTEXTS, PARTS, SHARE_WORDS};
-use dyad_protos::wire::cloud::v1::{AnswerPart, Part};
+use dyad_protos::limits::{CIPHERTEXTS, SHARE_WORDS};
+use dyad_protos::wire::cloud::v1::Part;
 use dyad_protos::{Hex, Name, consent};
 
 /// Slots for sums of two shares: 64 bits and carries.
@@ -55,8 +55,24 @@ pub fn bodies_object(job: &[u8; 32]) -> String {
     format!("jobs/{}/model", Hex(*job))
 }
 
-fn answer_object(job: &[u8; 32], owner: &Name, recipient: &Name, index: u32) -> String {
-    format!("jobs/{}/answers/{owner}/{recipient}/{index:06}", Hex(*job))
+/// Where an answer is kept: no two, sent one after the other, in one place.
+pub(crate) fn answer_folder(job: &[u8; 32], owner: &Name, recipient: &Name, own: &str) -> String {
+    format!("jobs/{}/answers/{owner}/{recipient}/{own}", Hex(*job))
+}
+
+pub(crate) fn answer_object(job: &[u8; 32], answer: &Answer, index: u32) -> String {
+    let folder = answer_folder(job, &answer.owner, &answer.recipient, &answer.folder);
+    format!("{folder}/{index:06}")
+}
+
+/// All that of a model is kept for its recipients was deleted once they had it.
+pub(crate) fn still_here(case: &Case) -> Result<(), Refusal> {
+    if case.row.tidied < Tidied::All {
+        return Ok(());
+    }
+    let what = "all recipients have fetched this model, or its time is over: nothing of it is kept \
+                here any more. Ask another recipient for the file, or propose the job anew";
+    refuse(Cause::Over, what)
 }
 
 /// What both clouds sign of a model that is released to each.
@@ -77,6 +93,7 @@ impl House {
         let Some(release) = case.row.heads.filter(|_| case.row.state == State::Released) else {
             return refuse(Cause::State, format!("the job is {}, not released", case.row.state));
         };
+        still_here(case)?;
         let model = self.model(&job.digest()).await?;
         if shares_digest(&model) != release {
             return refuse(Cause::Own, "another model is stored than the one that was signed for");
@@ -114,58 +131,17 @@ impl House {
         if !matches!(case.row.state, State::Sealed | State::Released) {
             return refuse(Cause::State, format!("the job is {}, not sealed", case.row.state));
         }
+        still_here(case)?;
         let bodies = self.bodies(case).await?;
         Ok(in_parts(&bodies, "", |ciphertext| ciphertext.head().to_bytes()))
     }
 
-    /// An owner's partial decryptions for one recipient.
-    pub async fn answer(
+    /// What a recipient needs to open it: bodies, and where each owner's answer is.
+    pub async fn collect(
         &self,
         case: &Case,
-        owner: &Name,
-        parts: &[AnswerPart],
-    ) -> Result<(), Refusal> {
-        let job = case.row.job.digest();
-        if case.row.state != State::Sealed {
-            let what = format!("the job is {}: no answer is awaited", case.row.state);
-            return if case.row.state == State::Released {
-                Ok(())
-            } else {
-                refuse(Cause::State, what)
-            };
-        }
-        let Some(first) = parts.first() else {
-            return refuse(Cause::Message, "an answer without parts");
-        };
-        let recipient: Name = first.recipient.parse()?;
-        is_recipient(case, &recipient)?;
-        let whole = first.parts as usize == parts.len() && first.parts <= PARTS;
-        let mut numbered = (0..).zip(parts);
-        if !whole
-            || !numbered.all(|(at, part)| part.index == at && part.recipient == first.recipient)
-        {
-            return refuse(Cause::Message, "an answer whose parts are not in order");
-        }
-        let answered = self.ledger.answers(&job).await?;
-        if answered.iter().any(|(from, to, _)| from == owner && *to == recipient) {
-            return Ok(());
-        }
-        for part in parts {
-            let object = answer_object(&job, owner, &recipient, part.index);
-            self.bulk.put(&object, part.sealed.clone()).await?;
-        }
-        let count = parts.len() as u32;
-        self.ledger.answered(&job, owner.as_str(), recipient.as_str(), count).await?;
-        self.audit(owner.as_str(), "model answered", &job).await?;
-        if self.answers_awaited(case).await?.is_empty() {
-            self.ledger.advance(&job, &[State::Sealed], State::Released).await?;
-            self.audit(self.me.identity.name.as_str(), "model released", &job).await?;
-        }
-        Ok(())
-    }
-
-    /// What a recipient needs to open it: bodies, and all owners' answers.
-    pub async fn collect(&self, case: &Case, recipient: &Name) -> Result<Vec<Part>, Refusal> {
+        recipient: &Name,
+    ) -> Result<(Vec<Part>, Vec<Answer>), Refusal> {
         is_recipient(case, recipient)?;
         if case.row.job.opening != Opening::Joint {
             return refuse(
@@ -183,24 +159,45 @@ impl House {
             );
             return refuse(Cause::State, what);
         }
-        let job = case.row.job.digest();
-        let mut all = in_parts(&self.bodies(case).await?, "", Ciphertext::to_bytes);
-        for (owner, to, parts) in self.ledger.answers(&job).await? {
-            if to != *recipient {
-                continue;
-            }
-            for index in 0..parts {
-                let content = self.bulk.get(&answer_object(&job, &owner, recipient, index)).await?;
-                all.push(Part { index, parts, owner: owner.to_string(), content });
-            }
+        still_here(case)?;
+        let bodies = in_parts(&self.bodies(case).await?, "", Ciphertext::to_bytes);
+        let mut answers = self.ledger.answers(&case.row.job.digest()).await?;
+        answers.retain(|answer| answer.recipient == *recipient);
+        Ok((bodies, answers))
+    }
+
+    /// One part of an answer.
+    pub async fn answer_part(
+        &self,
+        job: &[u8; 32],
+        answer: &Answer,
+        index: u32,
+    ) -> Result<Part, Refusal> {
+        let content = self.bulk.get(&answer_object(job, answer, index)).await?;
+        Ok(Part { index, parts: answer.parts, owner: answer.owner.to_string(), content })
+    }
+
+    /// A recipient has the model and has stored it.
+    pub async fn fetched(&self, case: &Case, recipient: &Name) -> Result<(), Refusal> {
+        is_recipient(case, recipient)?;
+        if case.row.state != State::Released {
+            return refuse(Cause::State, format!("the job is {}, not released", case.row.state));
         }
-        Ok(all)
+        let job = case.row.job.digest();
+        if self.ledger.fetched(&job, recipient.as_str(), self.now()).await? {
+            self.audit(recipient.as_str(), "model fetched", &job).await?;
+        }
+        Ok(())
     }
 
     /// Fixes what is released and signs it. Once: another digest is refused ever after.
     pub async fn sign_release(&self, case: &Case, release: &[u8; 32]) -> Result<[u8; 64], Refusal> {
         let job = case.row.job.digest();
         let signature = self.me.sign.sign(consent::RELEASED, &consent::release(&job, release));
+        // Signed before: a repeat, which needs no second line in the audit table.
+        if case.row.heads == Some(*release) {
+            return Ok(case.row.signature.unwrap_or(signature.0));
+        }
         if !self.ledger.seal(&job, release, &signature.0).await? {
             return refuse(Cause::Changed, "something else was signed for this job before");
         }
@@ -209,7 +206,7 @@ impl House {
     }
 }
 
-fn is_recipient(case: &Case, name: &Name) -> Result<(), Refusal> {
+pub(crate) fn is_recipient(case: &Case, name: &Name) -> Result<(), Refusal> {
     if case.row.job.recipients.contains(name) {
         return Ok(());
     }

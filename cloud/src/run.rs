@@ -6,7 +6,7 @@
 
 use crate::house::House;
 use crate::jobs::write_opened;
-use crate::refusal::{Cause, Refusal};
+use crate::refusal::{Cause, Refusal, refuse};
 use dyad_learn::checkpoint::{Checkpoint, Holder};
 use dyad_learn::signed::Signed;
 use dyad_mpc::correlations::{AHEAD, LinkSource};
@@ -15,9 +15,11 @@ use dyad_mpc::prg::{Attempt, Party as Side, Seed};
 use dyad_mpc::together::Input;
 use dyad_mpc::{Contract, Opened, Party, Session};
 use dyad_net::identity::Role;
+use dyad_net::link::{Event, Watched};
+use dyad_node::{LineMeters, series};
 use dyad_protos::Hex;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 
 /// All that an attempt needs.
@@ -81,6 +83,16 @@ const fn side(role: Role) -> Side {
     if matches!(role, Role::C0) { Side::Zero } else { Side::One }
 }
 
+/// Counts what goes over a line.
+fn watched(house: &House, peer: &str, link: Box<dyn Link>) -> Box<dyn Link> {
+    let meters = LineMeters::new(&house.context.metrics, peer);
+    Box::new(Watched::new(link, move |event| match event {
+        Event::Sent(bytes) => meters.sent(bytes),
+        Event::Received(bytes) => meters.received(bytes),
+        Event::Waiting(begins) => meters.waiting(begins),
+    }))
+}
+
 /// Runs it to the end. Blocks: it is called on a thread of the job's own.
 pub fn run(house: &Arc<House>, handle: &Handle, task: Task) -> Result<(), Failure> {
     let Task { attempt, training, from, inputs, seed, checks, link, dealer, limit } = task;
@@ -91,10 +103,11 @@ pub fn run(house: &Arc<House>, handle: &Handle, task: Task) -> Result<(), Failur
     let program = from.as_ref().map_or(program, |state| state.bind(program));
     let contract = Contract { attempt, program, seeds: checks };
     let party = match dealer {
-        None => Party::zero(&seed, &attempt, link),
+        None => Party::zero(&seed, &attempt, watched(house, "c1", link)),
         Some(dealer) => {
+            let dealer = watched(house, "kgc", dealer);
             let source = LinkSource::new(dealer, &job, AHEAD, limit);
-            Party::one(&seed, &attempt, link, Box::new(source))
+            Party::one(&seed, &attempt, watched(house, "c0", link), Box::new(source))
         }
     };
     let mut party = party.waiting(limit);
@@ -109,8 +122,15 @@ pub fn run(house: &Arc<House>, handle: &Handle, task: Task) -> Result<(), Failur
     let mut session = Session::new(party);
     let ticket = house.progress.begin(job, done);
     let run = training.run(done);
+    let metrics = &house.context.metrics;
+    let steps = metrics.counter(series::STEPS, &[("kind", "trained")]);
+    let seconds = metrics.histogram(series::STEP_SECONDS, &[("kind", "trained")]);
+    let mut since = Instant::now();
     let opened = run.each(&mut session, &mut |training| {
         ticket.step(training.done());
+        steps.increment(1);
+        seconds.record(since.elapsed());
+        since = Instant::now();
         if ticket.is_called_off() || house.context.stop.is_stopping() {
             return Err(Failure::CalledOff);
         }
@@ -134,7 +154,12 @@ impl House {
         let job = Hex(attempt.job);
         let object = format!("jobs/{job}/{nonce_0}-{nonce_1}-{:012}", state.step());
         self.bulk.put(&object, state.to_bytes()).await?;
-        for old in self.ledger.keep_checkpoint(&attempt, state.step(), &object).await? {
+        let Some(old) = self.ledger.keep_checkpoint(&attempt, state.step(), &object).await? else {
+            // It was called off, or failed, meanwhile: nothing of it stays.
+            self.bulk.delete(&object).await?;
+            return refuse(Cause::State, "the job does not run any more");
+        };
+        for old in old {
             self.bulk.delete(&old).await?;
         }
         Ok(())

@@ -2,15 +2,20 @@
 
 use crate::house::House;
 use crate::ledger::{Ledger, MIGRATIONS};
+use crate::quota::Limits;
 use crate::service::Calls;
+use crate::sized::BySize;
+use crate::tidy::keep_tidy;
 use anyhow::{Context as _, ensure};
 use dyad_bcp::PublicParams;
 use dyad_net::identity::Role;
 use dyad_net::member::Member;
+use dyad_net::tls::causes;
 use dyad_net::{ClientAuth, serve};
+use dyad_node::config::Secret;
 use dyad_node::store::{Bulk, Db};
 use dyad_node::{Context, series};
-use dyad_protos::limits::STREAM_MESSAGE;
+use dyad_protos::limits::{MESSAGE, STREAM_MESSAGE};
 use dyad_protos::wire::cloud::v1::cloud_server::CloudServer;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
@@ -31,6 +36,8 @@ pub struct Config {
     pub address: String,
     /// Its keys, and all else unless told otherwise.
     pub folder: PathBuf,
+    /// What key files are locked with. Empty: they are not locked.
+    pub passphrase: Secret,
     /// The ledger: `sqlite:///folder/ledger.db`. Empty: in the folder.
     pub ledger: String,
     /// What is large: `file:///folder`. Empty: in the folder.
@@ -45,6 +52,8 @@ pub struct Config {
     pub threads: usize,
     /// Serve with parameters whose master key is public. For trying things out.
     pub insecure_demo: bool,
+    /// What is refused beyond, and how long is kept what nobody fetches.
+    pub limits: Limits,
 }
 
 impl Default for Config {
@@ -53,12 +62,14 @@ impl Default for Config {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             address: String::new(),
             folder: PathBuf::from("."),
+            passphrase: Secret::default(),
             ledger: String::new(),
             bulk: String::new(),
             patience: 60,
             refresh: 60,
             threads: 0,
             insecure_demo: false,
+            limits: Limits::default(),
         }
     }
 }
@@ -66,6 +77,11 @@ impl Default for Config {
 impl Config {
     fn keys(&self) -> PathBuf {
         self.folder.join("keys")
+    }
+
+    /// The ledger, as it is opened.
+    pub fn ledger_url(&self) -> anyhow::Result<String> {
+        self.url(&self.ledger, "sqlite", "ledger.db")
     }
 
     fn url(&self, given: &str, scheme: &str, name: &str) -> anyhow::Result<String> {
@@ -81,16 +97,10 @@ impl Config {
 pub async fn enrol(role: Role, config: &Config, token: &str) -> anyhow::Result<Member> {
     let address =
         if config.address.is_empty() { config.listen.to_string() } else { config.address.clone() };
-    let passphrase = passphrase();
     let member =
-        Member::enrol(&config.keys(), token, Some(&address), passphrase.as_deref()).await?;
+        Member::enrol(&config.keys(), token, Some(&address), config.passphrase.reveal()).await?;
     is_role(&member, role)?;
     Ok(member)
-}
-
-/// Of the key files, from the environment.
-fn passphrase() -> Option<String> {
-    std::env::var("DYAD_PASSPHRASE").ok().filter(|passphrase| !passphrase.is_empty())
 }
 
 fn is_role(member: &Member, role: Role) -> anyhow::Result<()> {
@@ -118,17 +128,20 @@ fn params(bytes: &[u8], insecure_demo: bool) -> anyhow::Result<PublicParams> {
 pub async fn open(role: Role, config: &Config, context: Context) -> anyhow::Result<Arc<House>> {
     dyad_net::install_provider();
     let keys = config.keys();
-    let member = Member::load(&keys, passphrase().as_deref())
+    let member = Member::load(&keys, config.passphrase.reveal())
         .with_context(|| format!("{} holds no enrolment: enrol first", keys.display()))?;
     is_role(&member, role)?;
     let params = params(&member.params, config.insecure_demo)?;
-    let db = Db::open(&config.url(&config.ledger, "sqlite", "ledger.db")?, &[MIGRATIONS]).await?;
+    let db = Db::open(&config.ledger_url()?, &[MIGRATIONS]).await?;
     let bulk = Bulk::open(&config.url(&config.bulk, "file", "bulk")?).await?;
-    let counter = context.metrics.clone();
-    member.tls.on_refused(move |cause, _| {
+    let house = House::new(member, params, Ledger::new(db), bulk, context, config);
+    let (counter, witness) = (house.context.metrics.clone(), house.witness.clone());
+    house.me.tls.on_refused(move |cause, line| {
         counter.counter(series::REFUSALS, &[("cause", cause)]).increment(1);
+        if causes::OF_PARTIES.contains(&cause) {
+            witness.refused("tls", cause, line);
+        }
     });
-    let house = House::new(member, params, Ledger::new(db), bulk, context, config.threads);
     house.sweep().await?;
     Ok(Arc::new(house))
 }
@@ -136,10 +149,11 @@ pub async fn open(role: Role, config: &Config, context: Context) -> anyhow::Resu
 /// The calls of owners.
 #[must_use]
 pub fn routes(house: &Arc<House>) -> Routes {
-    let calls = CloudServer::new(Calls(Arc::clone(house)))
-        .max_decoding_message_size(STREAM_MESSAGE)
-        .max_encoding_message_size(STREAM_MESSAGE);
-    Routes::new(calls)
+    let calls = CloudServer::new(Calls(Arc::clone(house)));
+    let calls = calls.max_encoding_message_size(STREAM_MESSAGE);
+    let small = calls.clone().max_decoding_message_size(MESSAGE);
+    let large = calls.max_decoding_message_size(STREAM_MESSAGE);
+    Routes::new(BySize::new(small, large, &["Send", "Answer"]))
 }
 
 /// Listens, and answers until it is to stop.
@@ -164,12 +178,15 @@ pub async fn listen(
     );
     house.context.health.ready("serving");
     let refreshing = tokio::spawn(refresh(Arc::clone(house), Duration::from_secs(config.refresh)));
+    let tidying = tokio::spawn(keep_tidy(Arc::clone(house)));
     let stop = house.context.stop.clone();
     let served = serve(listener, &house.me.tls, ClientAuth::Required, routes, async move {
         stop.stopped().await;
     });
     let served = served.await;
     refreshing.abort();
+    tidying.abort();
+    house.witness.flush().await;
     Ok(served?)
 }
 

@@ -1,18 +1,21 @@
 //! What owners ask of a cloud: each call finds out who asks, and hands over.
 
+use crate::answer::Coming;
 use crate::house::House;
+use crate::ledger::{Answer, UploadRow};
 use crate::refusal::{Cause, Refusal, refuse};
 use dyad_net::identity::Role;
-use dyad_protos::limits::PARTS;
+use dyad_node::series;
 use dyad_protos::wire::cloud::v1::cloud_server::Cloud;
 use dyad_protos::wire::cloud::v1::{
-    AnswerPart, AnswerReply, ApproveRequest, BeginRequest, Chunk, JobReply, JobRequest, JobsReply,
-    JobsRequest, MatchReply, MatchRequest, Part, ProposeRequest, RevokeRequest, Stored,
-    UploadReply, UploadRequest, UploadsReply, UploadsRequest, WithdrawReply, WithdrawRequest,
+    AnswerPart, AnswerReply, ApproveRequest, BeginRequest, Chunk, FetchedReply, JobReply,
+    JobRequest, JobsReply, JobsRequest, MatchReply, MatchRequest, Part, ProposeRequest,
+    RevokeRequest, Stored, UploadReply, UploadRequest, UploadsReply, UploadsRequest, WithdrawReply,
+    WithdrawRequest,
 };
 use dyad_protos::{Hex, Name};
 use std::sync::Arc;
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
@@ -37,9 +40,10 @@ impl Calls {
     fn told<T>(
         &self,
         call: &'static str,
+        who: &str,
         result: Result<T, Refusal>,
     ) -> Result<Response<T>, Status> {
-        self.0.told(call, result).map(Response::new)
+        self.0.told(call, who, result).map(Response::new)
     }
 }
 
@@ -66,11 +70,14 @@ fn stream<T: Send + 'static>(all: Vec<T>) -> Out<T> {
 #[tonic::async_trait]
 impl Cloud for Calls {
     async fn begin(&self, request: Request<BeginRequest>) -> Result<Response<UploadReply>, Status> {
+        let who = self.0.who(&request);
         let result = async {
             let asking = self.asking(&request)?;
+            let _one_at_a_time = self.0.announcing.lock().await;
+            self.0.room_for_upload(&asking.name, &asking.fingerprint, request.get_ref()).await?;
             self.0.begin_upload(&asking.name, &asking.fingerprint, request.get_ref()).await
         };
-        self.told("Begin", result.await)
+        self.told("Begin", &who, result.await)
     }
 
     type SendStream = Out<Stored>;
@@ -79,12 +86,13 @@ impl Cloud for Calls {
         &self,
         request: Request<Streaming<Chunk>>,
     ) -> Result<Response<Self::SendStream>, Status> {
-        let asking = self.0.told("Send", self.asking(&request))?;
+        let who = self.0.who(&request);
+        let asking = self.0.told("Send", &who, self.asking(&request))?;
         let (sender, receiver) = mpsc::channel(2 * AT_ONCE);
         let house = Arc::clone(&self.0);
         tokio::spawn(async move {
             let result = store_all(&house, &asking.name, request.into_inner(), &sender).await;
-            if let Err(status) = house.told("Send", result) {
+            if let Err(status) = house.told("Send", &who, result) {
                 // A client that is gone need not be told.
                 drop(sender.send(Err(status)).await);
             }
@@ -96,19 +104,21 @@ impl Cloud for Calls {
         &self,
         request: Request<UploadRequest>,
     ) -> Result<Response<UploadReply>, Status> {
+        let who = self.0.who(&request);
         let result = async {
             let asking = self.asking(&request)?;
             let upload = digest(&request.get_ref().upload)?;
             let row = self.0.upload_by(&asking.name, &upload).await?;
             self.0.finish_upload(&row).await
         };
-        self.told("Finish", result.await)
+        self.told("Finish", &who, result.await)
     }
 
     async fn withdraw(
         &self,
         request: Request<WithdrawRequest>,
     ) -> Result<Response<WithdrawReply>, Status> {
+        let who = self.0.who(&request);
         let result = async {
             let asking = self.asking(&request)?;
             let upload = digest(&request.get_ref().upload)?;
@@ -116,26 +126,28 @@ impl Cloud for Calls {
             self.0.withdraw(&row, &request.get_ref().signature).await?;
             Ok(WithdrawReply {})
         };
-        self.told("Withdraw", result.await)
+        self.told("Withdraw", &who, result.await)
     }
 
     async fn uploads(
         &self,
         request: Request<UploadsRequest>,
     ) -> Result<Response<UploadsReply>, Status> {
+        let who = self.0.who(&request);
         let result = async {
             let asking = self.asking(&request)?;
             let study = digest(&request.get_ref().study)?;
             self.0.study(&study).await?.is_member(&asking.name, &asking.fingerprint)?;
             Ok(UploadsReply { uploads: self.0.summaries(&study).await? })
         };
-        self.told("Uploads", result.await)
+        self.told("Uploads", &who, result.await)
     }
 
     async fn r#match(
         &self,
         request: Request<MatchRequest>,
     ) -> Result<Response<MatchReply>, Status> {
+        let who = self.0.who(&request);
         let result = async {
             let asking = self.asking(&request)?;
             let study = self.0.study(&digest(&request.get_ref().study)?).await?;
@@ -143,63 +155,69 @@ impl Cloud for Calls {
             let uploads = request.get_ref().uploads.iter().map(|upload| digest(upload));
             self.0.match_rows(&study, &uploads.collect::<Result<Vec<_>, _>>()?).await
         };
-        self.told("Match", result.await)
+        self.told("Match", &who, result.await)
     }
 
     async fn propose(
         &self,
         request: Request<ProposeRequest>,
     ) -> Result<Response<JobReply>, Status> {
+        let who = self.0.who(&request);
         let result = async {
             let asking = self.asking(&request)?;
             self.0.propose(&asking.name, &asking.fingerprint, request.get_ref()).await
         };
-        self.told("Propose", result.await)
+        self.told("Propose", &who, result.await)
     }
 
     async fn approve(
         &self,
         request: Request<ApproveRequest>,
     ) -> Result<Response<JobReply>, Status> {
+        let who = self.0.who(&request);
         let result = async {
             let Asking { name, fingerprint } = self.asking(&request)?;
             let request = request.get_ref();
             let case = self.0.case_for(&name, &fingerprint, &digest(&request.job)?).await?;
             self.0.approve(&name, case, request).await
         };
-        self.told("Approve", result.await)
+        self.told("Approve", &who, result.await)
     }
 
     async fn revoke(&self, request: Request<RevokeRequest>) -> Result<Response<JobReply>, Status> {
+        let who = self.0.who(&request);
         let result = async {
             let Asking { name, fingerprint } = self.asking(&request)?;
             let request = request.get_ref();
             let case = self.0.case_for(&name, &fingerprint, &digest(&request.job)?).await?;
             self.0.revoke(&name, case, request).await
         };
-        self.told("Revoke", result.await)
+        self.told("Revoke", &who, result.await)
     }
 
     async fn cancel(&self, request: Request<RevokeRequest>) -> Result<Response<JobReply>, Status> {
+        let who = self.0.who(&request);
         let result = async {
             let Asking { name, fingerprint } = self.asking(&request)?;
             let request = request.get_ref();
             let case = self.0.case_for(&name, &fingerprint, &digest(&request.job)?).await?;
             self.0.cancel(&name, case, request).await
         };
-        self.told("Cancel", result.await)
+        self.told("Cancel", &who, result.await)
     }
 
     async fn job(&self, request: Request<JobRequest>) -> Result<Response<JobReply>, Status> {
+        let who = self.0.who(&request);
         let result = async {
             let Asking { name, fingerprint } = self.asking(&request)?;
             let job = digest(&request.get_ref().job)?;
             self.0.job_reply(&self.0.case_for(&name, &fingerprint, &job).await?).await
         };
-        self.told("Job", result.await)
+        self.told("Job", &who, result.await)
     }
 
     async fn jobs(&self, request: Request<JobsRequest>) -> Result<Response<JobsReply>, Status> {
+        let who = self.0.who(&request);
         let result = async {
             let asking = self.asking(&request)?;
             let study = digest(&request.get_ref().study)?;
@@ -211,7 +229,7 @@ impl Cloud for Calls {
             }
             Ok(JobsReply { jobs })
         };
-        self.told("Jobs", result.await)
+        self.told("Jobs", &who, result.await)
     }
 
     type ShareStream = Out<Part>;
@@ -220,13 +238,14 @@ impl Cloud for Calls {
         &self,
         request: Request<JobRequest>,
     ) -> Result<Response<Self::ShareStream>, Status> {
+        let who = self.0.who(&request);
         let result = async {
             let Asking { name, fingerprint } = self.asking(&request)?;
             let job = digest(&request.get_ref().job)?;
             let case = self.0.case_for(&name, &fingerprint, &job).await?;
             Ok(stream(self.0.share(&case, &name).await?))
         };
-        self.told("Share", result.await)
+        self.told("Share", &who, result.await)
     }
 
     type HeadsStream = Out<Part>;
@@ -235,6 +254,7 @@ impl Cloud for Calls {
         &self,
         request: Request<JobRequest>,
     ) -> Result<Response<Self::HeadsStream>, Status> {
+        let who = self.0.who(&request);
         let result = async {
             self.is_main()?;
             let Asking { name, fingerprint } = self.asking(&request)?;
@@ -242,31 +262,34 @@ impl Cloud for Calls {
             let case = self.0.case_for(&name, &fingerprint, &job).await?;
             Ok(stream(self.0.heads(&case).await?))
         };
-        self.told("Heads", result.await)
+        self.told("Heads", &who, result.await)
     }
 
     async fn answer(
         &self,
         request: Request<Streaming<AnswerPart>>,
     ) -> Result<Response<AnswerReply>, Status> {
+        let who = self.0.who(&request);
         let result = async {
             self.is_main()?;
             let Asking { name, fingerprint } = self.asking(&request)?;
             let mut incoming = request.into_inner();
-            let mut parts: Vec<AnswerPart> = Vec::new();
-            while let Some(part) = incoming.message().await.map_err(|status| broken(&status))? {
-                if parts.len() >= PARTS as usize {
-                    return refuse(Cause::Limit, "an answer in too many parts");
-                }
-                parts.push(part);
-            }
-            let job = digest(parts.first().map_or(&[][..], |part| &part.job))?;
+            let first = incoming.message().await.map_err(|status| broken(&status))?;
+            let first = first.ok_or_else(|| Refusal::new(Cause::Message, "an empty answer"))?;
+            let job = digest(&first.job)?;
             let case = self.0.case_for(&name, &fingerprint, &job).await?;
-            self.0.answer(&case, &name, &parts).await?;
+            let mut coming = self.0.answer_comes(&case, &name, &first)?;
+            match all_parts(&mut coming, first, incoming).await {
+                Ok(()) => coming.whole().await?,
+                Err(refusal) => {
+                    coming.drop_it().await;
+                    return Err(refusal);
+                }
+            }
             let awaited = self.0.answers_awaited(&self.0.case(&job).await?).await?;
             Ok(AnswerReply { awaited: awaited.iter().map(Name::to_string).collect() })
         };
-        self.told("Answer", result.await)
+        self.told("Answer", &who, result.await)
     }
 
     type CollectStream = Out<Part>;
@@ -275,15 +298,72 @@ impl Cloud for Calls {
         &self,
         request: Request<JobRequest>,
     ) -> Result<Response<Self::CollectStream>, Status> {
+        let who = self.0.who(&request);
         let result = async {
             self.is_main()?;
             let Asking { name, fingerprint } = self.asking(&request)?;
             let job = digest(&request.get_ref().job)?;
             let case = self.0.case_for(&name, &fingerprint, &job).await?;
-            Ok(stream(self.0.collect(&case, &name).await?))
+            let (bodies, answers) = self.0.collect(&case, &name).await?;
+            Ok(collected(Arc::clone(&self.0), job, bodies, answers))
         };
-        self.told("Collect", result.await)
+        self.told("Collect", &who, result.await)
     }
+
+    async fn fetched(
+        &self,
+        request: Request<JobRequest>,
+    ) -> Result<Response<FetchedReply>, Status> {
+        let who = self.0.who(&request);
+        let result = async {
+            let Asking { name, fingerprint } = self.asking(&request)?;
+            let job = digest(&request.get_ref().job)?;
+            let case = self.0.case_for(&name, &fingerprint, &job).await?;
+            self.0.fetched(&case, &name).await?;
+            Ok(FetchedReply {})
+        };
+        self.told("Fetched", &who, result.await)
+    }
+}
+
+/// Takes all parts of an answer, one after the other.
+async fn all_parts(
+    coming: &mut Coming<'_>,
+    first: AnswerPart,
+    mut incoming: Streaming<AnswerPart>,
+) -> Result<(), Refusal> {
+    let mut next = Some(first);
+    while let Some(part) = next {
+        coming.part(part).await?;
+        next = incoming.message().await.map_err(|status| broken(&status))?;
+    }
+    Ok(())
+}
+
+/// Bodies, and then answers, each part read when the one before is taken.
+fn collected(
+    house: Arc<House>,
+    job: [u8; 32],
+    bodies: Vec<Part>,
+    answers: Vec<Answer>,
+) -> Out<Part> {
+    let (sender, receiver) = mpsc::channel(2);
+    tokio::spawn(async move {
+        for part in bodies {
+            if sender.send(Ok(part)).await.is_err() {
+                return;
+            }
+        }
+        let indices = answers.iter().flat_map(|to| (0..to.parts).map(move |index| (to, index)));
+        for (answer, index) in indices {
+            let part = house.answer_part(&job, answer, index).await.map_err(Status::from);
+            let last = part.is_err();
+            if sender.send(part).await.is_err() || last {
+                return;
+            }
+        }
+    });
+    ReceiverStream::new(receiver)
 }
 
 impl Calls {
@@ -300,48 +380,71 @@ fn broken(status: &Status) -> Refusal {
     Refusal::new(Cause::Message, format!("the stream broke off: {}", status.message()))
 }
 
+/// A chunk, and its place in memory until it is stored.
+type Held = (Chunk, OwnedSemaphorePermit);
+
+/// Takes chunks from the line, as far as there is room in memory for them.
+async fn receive(
+    memory: Arc<Semaphore>,
+    mut incoming: Streaming<Chunk>,
+    sender: mpsc::Sender<Result<Held, Refusal>>,
+) {
+    loop {
+        let message = match incoming.message().await {
+            Ok(Some(chunk)) => {
+                let kib = (chunk.sealed.len() + chunk.pseudonyms.len()).div_ceil(1024) as u32;
+                match Arc::clone(&memory).acquire_many_owned(kib).await {
+                    Ok(room) => Ok((chunk, room)),
+                    // It is never closed.
+                    Err(_) => return,
+                }
+            }
+            Ok(None) => return,
+            Err(status) => Err(broken(&status)),
+        };
+        let last = message.is_err();
+        if sender.send(message).await.is_err() || last {
+            return;
+        }
+    }
+}
+
 /// Stores what comes, as many chunks at a time as are there, and acknowledges each lot.
 async fn store_all(
     house: &Arc<House>,
     owner: &Name,
-    mut incoming: Streaming<Chunk>,
+    incoming: Streaming<Chunk>,
     acknowledged: &mpsc::Sender<Result<Stored, Status>>,
 ) -> Result<(), Refusal> {
-    let mut row = None;
+    let mut known: Option<(UploadRow, u32)> = None;
     // Receiving goes on while chunks are being written.
-    let (sender, mut receiver) = mpsc::channel::<Result<Chunk, Refusal>>(AT_ONCE);
-    tokio::spawn(async move {
-        loop {
-            let message = match incoming.message().await {
-                Ok(Some(chunk)) => Ok(chunk),
-                Ok(None) => return,
-                Err(status) => Err(broken(&status)),
-            };
-            let last = message.is_err();
-            if sender.send(message).await.is_err() || last {
-                return;
-            }
-        }
-    });
+    let (sender, mut receiver) = mpsc::channel(AT_ONCE);
+    tokio::spawn(receive(Arc::clone(&house.memory), incoming, sender));
     let mut lot = Vec::with_capacity(AT_ONCE);
     while receiver.recv_many(&mut lot, AT_ONCE).await > 0 {
         let mut end = None;
-        let mut chunks = Vec::with_capacity(lot.len());
+        let (mut chunks, mut rooms) = (Vec::with_capacity(lot.len()), Vec::new());
         for message in lot.drain(..) {
             match message {
-                Ok(chunk) => chunks.push(chunk),
+                Ok((chunk, room)) => {
+                    chunks.push(chunk);
+                    rooms.push(room);
+                }
                 Err(error) => end = Some(error),
             }
         }
-        let known = if let Some(row) = &row {
-            row
+        let (row, stored) = if let Some(known) = &mut known {
+            known
         } else {
             let upload = digest(chunks.first().map_or(&[][..], |chunk| &chunk.upload))?;
-            row.insert(house.upload_by(owner, &upload).await?)
+            let row = house.upload_by(owner, &upload).await?;
+            let stored = house.ledger.chunks(&upload).await?.len() as u32;
+            known.insert((row, stored))
         };
         if !chunks.is_empty() {
-            let stored = house.store(known, chunks).await?;
-            if acknowledged.send(Ok(Stored { stored })).await.is_err() {
+            *stored = store_lot(house, row, *stored, chunks).await?;
+            drop(rooms);
+            if acknowledged.send(Ok(Stored { stored: *stored })).await.is_err() {
                 return Ok(());
             }
         }
@@ -350,4 +453,27 @@ async fn store_all(
         }
     }
     Ok(())
+}
+
+/// Stores chunks; gives how many are stored then.
+async fn store_lot(
+    house: &Arc<House>,
+    row: &UploadRow,
+    before: u32,
+    chunks: Vec<Chunk>,
+) -> Result<u32, Refusal> {
+    for chunk in &chunks {
+        house.chunk_fits(row, chunk).await?;
+    }
+    let new = chunks.iter().filter(|chunk| chunk.index >= before);
+    let bytes: usize = new.map(|chunk| chunk.sealed.len() + chunk.pseudonyms.len()).sum();
+    let stored = house.store(row, chunks).await;
+    if stored.is_err() {
+        // Withdrawn meanwhile: what was written after all was deleted goes as well.
+        house.sweep_withdrawn(&row.manifest.digest()).await?;
+    }
+    let labels = [("mode", row.manifest.mode.as_str())];
+    let counter = house.context.metrics.counter(series::UPLOADED_BYTES, &labels);
+    counter.increment(if stored.is_ok() { bytes as u64 } else { 0 });
+    stored
 }

@@ -15,8 +15,8 @@ use dyad_cloud::release::{layout, pack, shares_digest, words};
 use dyad_cloud::run::Task;
 use dyad_learn::signed::Signed;
 use dyad_mpc::prg::Attempt;
-use dyad_net::LinkHub;
-use dyad_net::identity::{Identity, Role};
+use dyad_net::identity::Role;
+use dyad_net::{Expect, LinkHub, Peer};
 use dyad_protos::Hex;
 use dyad_protos::job::Opening;
 use dyad_protos::limits::CIPHERTEXTS;
@@ -25,13 +25,16 @@ use dyad_protos::wire::peer::v1::{
     AttemptReply, AttemptRequest, GiveUpReply, GiveUpRequest, SealPart, SealRequest, SignReply,
     SignRequest, StandingReply, StartReply, StartRequest, TransformPart, TransformReply,
 };
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::block_in_place;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
+
+/// How often attempts are looked at that nobody asks for any more.
+const FORGET: Duration = Duration::from_secs(1);
 
 /// The calls.
 #[derive(Clone)]
@@ -69,7 +72,8 @@ struct Prepared {
     data: (Vec<UploadRow>, Alignment),
     dealt: Dealt,
     opened: Opened,
-    peer: Identity,
+    /// C1, by the key that began it: the link is for no other.
+    peer: Expect,
 }
 
 fn digest(bytes: &[u8]) -> Result<[u8; 32], Refusal> {
@@ -93,20 +97,42 @@ impl Calls {
     }
 
     /// C1 asks, with the very key that the study was frozen with.
-    async fn case<T>(&self, request: &Request<T>, job: &[u8]) -> Result<(Case, Identity), Refusal> {
+    async fn case<T>(&self, request: &Request<T>, job: &[u8]) -> Result<(Case, Peer), Refusal> {
         let peer = self.house.peer(request, Role::C1)?;
-        let case = self.house.case(&digest(job)?).await?;
+        let case = self.case_of(&peer, &digest(job)?).await?;
+        Ok((case, peer))
+    }
+
+    async fn case_of(&self, peer: &Peer, job: &[u8; 32]) -> Result<Case, Refusal> {
+        let case = self.house.case(job).await?;
         let frozen = &case.study.study.c1;
         if frozen.fingerprint.0 != *peer.fingerprint.bytes() || frozen.name != peer.identity.name {
             let what = "C1 comes with another key than the study was frozen with";
             return refuse(Cause::Changed, what);
         }
-        Ok((case, peer.identity))
+        Ok(case)
     }
 
-    /// C1 asks.
-    fn main_cloud<T>(&self, request: &Request<T>) -> Result<(), Refusal> {
-        self.house.peer(request, Role::C1).map(drop)
+    /// The same, of the job of an attempt; of one that is not known there is nothing to say.
+    async fn of_attempt(&self, peer: &Peer, attempt: &[u8; 32]) -> Result<(), Refusal> {
+        let job = self.attempts().get(attempt).map(|stage| *stage.job());
+        match job {
+            Some(job) => self.case_of(peer, &job).await.map(drop),
+            None => Ok(()),
+        }
+    }
+
+    /// Attempts at jobs that are over are dropped, with the shares that were opened for them.
+    pub(crate) async fn forget_what_is_over(self) {
+        loop {
+            tokio::time::sleep(FORGET).await;
+            let jobs: HashSet<_> = self.attempts().values().map(|stage| *stage.job()).collect();
+            for job in jobs {
+                if self.house.case(&job).await.is_ok_and(|case| case.row.state.is_over()) {
+                    self.attempts().retain(|_, stage| *stage.job() != job);
+                }
+            }
+        }
     }
 
     async fn begin(&self, request: &Request<AttemptRequest>) -> Result<AttemptReply, Refusal> {
@@ -123,7 +149,7 @@ impl Calls {
                     format!("C0 awaits approval of {}", awaited.join(", ")),
                 );
             }
-            state => return refuse(Cause::State, format!("at C0 the job is {state}")),
+            state => return refuse(Cause::Over, format!("at C0 the job is {state}")),
         }
         let training = case.study.training(job)?;
         block_in_place(|| case.study.same_program(job, &training))?;
@@ -134,7 +160,7 @@ impl Calls {
         if !self.house.ledger.begin_attempt(&attempt, self.house.now()).await? {
             return refuse(Cause::State, "the job has moved on meanwhile, or the nonce is used up");
         }
-        self.house.audit(peer.name.as_str(), "attempt begun", &name(&attempt)).await?;
+        self.house.audit(peer.identity.name.as_str(), "attempt begun", &name(&attempt)).await?;
         let dealt = self.house.dealt(&case, &attempt, from.as_ref()).await?;
         let approvals = self.house.ledger.approvals(&attempt.job).await?;
         let reply = AttemptReply {
@@ -146,6 +172,7 @@ impl Calls {
         self.house.progress.call_off(&attempt.job);
         let opened = Opened::new();
         let key = name(&attempt);
+        let peer = Expect::identity(peer.identity).pinned(peer.fingerprint);
         let prepared = Prepared { attempt, from, training, data, dealt, opened, peer };
         let mut attempts = self.attempts();
         attempts.retain(|_, stage| *stage.job() != job.digest());
@@ -186,15 +213,18 @@ impl Calls {
         self.attempts().insert(attempt, stage);
     }
 
-    async fn transform(
+    async fn open_all(
         &self,
+        peer: &Peer,
         mut incoming: Streaming<TransformPart>,
     ) -> Result<TransformReply, Refusal> {
         let broken = |status: Status| Refusal::new(Cause::Own, status.message());
         let mut current = None;
         while let Some(part) = incoming.message().await.map_err(broken)? {
             if !part.attempt.is_empty() {
-                current = Some(digest(&part.attempt)?);
+                let attempt = digest(&part.attempt)?;
+                self.of_attempt(peer, &attempt).await?;
+                current = Some(attempt);
             }
             let no_attempt = || Refusal::new(Cause::Message, "no attempt is named");
             let attempt = current.ok_or_else(no_attempt)?;
@@ -222,7 +252,7 @@ impl Calls {
         Ok(())
     }
 
-    async fn start(&self, attempt: [u8; 32]) -> Result<StartReply, Refusal> {
+    async fn start_one(&self, attempt: [u8; 32]) -> Result<StartReply, Refusal> {
         let prepared = self.take(&attempt)?;
         let job = prepared.attempt.job;
         let started = self.launch(*prepared).await;
@@ -274,7 +304,7 @@ impl Calls {
         spawn(house, task)
     }
 
-    async fn standing(&self, attempt: [u8; 32]) -> Result<StandingReply, Refusal> {
+    async fn standing_of(&self, attempt: [u8; 32]) -> Result<StandingReply, Refusal> {
         let reply = |state: &str, reason: &str| StandingReply {
             state: state.to_owned(),
             reason: reason.to_owned(),
@@ -295,8 +325,12 @@ impl Calls {
         named: Option<&dyad_protos::wire::peer::v1::Checkpoint>,
     ) -> Result<dyad_learn::checkpoint::Checkpoint, Refusal> {
         let job = case.row.job.digest();
-        if !matches!(case.row.state, State::Trained | State::Sealed | State::Released) {
-            return refuse(Cause::State, format!("at C0 the job is {}", case.row.state));
+        match case.row.state {
+            State::Trained | State::Sealed => {}
+            state if state.is_over() => {
+                return refuse(Cause::Over, format!("at C0 the job is {state}"));
+            }
+            state => return refuse(Cause::State, format!("at C0 the job is {state}")),
         }
         let named = named.ok_or_else(|| Refusal::new(Cause::Message, "no model is named"))?;
         let (of, step) = read_checkpoint(&job, named)?;
@@ -329,31 +363,42 @@ impl Calls {
     async fn sign_one(&self, request: &Request<SignRequest>) -> Result<SignReply, Refusal> {
         let message = request.get_ref();
         let (case, _) = self.case(request, &message.job).await?;
-        let model = self.model(&case, message.model.as_ref()).await?;
         let release = digest(&message.release)?;
-        if case.row.job.opening == Opening::Each && shares_digest(&model) != release {
-            return refuse(Cause::Changed, "C0 has another model than C1");
+        // A repeat is answered without the model, which may be gone; another digest never is.
+        if case.row.heads != Some(release) {
+            let model = self.model(&case, message.model.as_ref()).await?;
+            if case.row.job.opening == Opening::Each && shares_digest(&model) != release {
+                return refuse(Cause::Changed, "C0 has another model than C1");
+            }
         }
         let signature = self.house.sign_release(&case, &release).await?;
         let job = case.row.job.digest();
         // C0's part is done; with `joint`, owners answer to C1.
         let before = [State::Trained, State::Sealed];
         self.house.ledger.advance(&job, &before, State::Released).await?;
-        let house = Arc::clone(&self.house);
-        tokio::spawn(async move { house.end_at_kgc(&job).await });
         Ok(SignReply { signature: signature.to_vec().into() })
     }
 
+    /// C1 says that the job cannot be run. Nothing is run without C1, so C0 keeps nothing for it;
+    /// but what C0 has signed for stays, and so does what is over.
     async fn give_up_one(&self, request: &Request<GiveUpRequest>) -> Result<GiveUpReply, Refusal> {
         let (case, peer) = self.case(request, &request.get_ref().job).await?;
+        if case.row.heads.is_some() {
+            return Ok(GiveUpReply {});
+        }
         let job = case.row.job.digest();
-        let reason = format!("{peer}: {}", request.get_ref().reason);
-        self.house.progress.call_off(&job);
-        self.house.ledger.fail(&job, &reason).await?;
-        self.house.end_at_kgc(&job).await;
+        let said: String = request.get_ref().reason.chars().take(REASON).collect();
+        let reason = format!("{} gave it up: {said}", peer.identity);
+        if self.house.ledger.fail(&job, &reason).await? {
+            self.house.progress.call_off(&job);
+            self.house.audit(peer.identity.name.as_str(), "job given up", &job).await?;
+        }
         Ok(GiveUpReply {})
     }
 }
+
+/// Characters of what C1 says that are kept.
+const REASON: usize = 2000;
 
 #[tonic::async_trait]
 impl Auxiliary for Calls {
@@ -361,41 +406,49 @@ impl Auxiliary for Calls {
         &self,
         request: Request<AttemptRequest>,
     ) -> Result<Response<AttemptReply>, Status> {
+        let who = self.house.who(&request);
         let result = self.begin(&request).await;
-        self.house.told("Attempt", result).map(Response::new)
+        self.house.told("Attempt", &who, result).map(Response::new)
     }
 
     async fn transform(
         &self,
         request: Request<Streaming<TransformPart>>,
     ) -> Result<Response<TransformReply>, Status> {
+        let who = self.house.who(&request);
         let result = async {
-            self.main_cloud(&request)?;
-            self.transform(request.into_inner()).await
+            let peer = self.house.peer(&request, Role::C1)?;
+            self.open_all(&peer, request.into_inner()).await
         };
         let result = result.await;
-        self.house.told("Transform", result).map(Response::new)
+        self.house.told("Transform", &who, result).map(Response::new)
     }
 
     async fn start(&self, request: Request<StartRequest>) -> Result<Response<StartReply>, Status> {
+        let who = self.house.who(&request);
         let result = async {
-            self.main_cloud(&request)?;
-            self.start(digest(&request.get_ref().attempt)?).await
+            let peer = self.house.peer(&request, Role::C1)?;
+            let attempt = digest(&request.get_ref().attempt)?;
+            self.of_attempt(&peer, &attempt).await?;
+            self.start_one(attempt).await
         };
         let result = result.await;
-        self.house.told("Start", result).map(Response::new)
+        self.house.told("Start", &who, result).map(Response::new)
     }
 
     async fn standing(
         &self,
         request: Request<StartRequest>,
     ) -> Result<Response<StandingReply>, Status> {
+        let who = self.house.who(&request);
         let result = async {
-            self.main_cloud(&request)?;
-            self.standing(digest(&request.get_ref().attempt)?).await
+            let peer = self.house.peer(&request, Role::C1)?;
+            let attempt = digest(&request.get_ref().attempt)?;
+            self.of_attempt(&peer, &attempt).await?;
+            self.standing_of(attempt).await
         };
         let result = result.await;
-        self.house.told("Standing", result).map(Response::new)
+        self.house.told("Standing", &who, result).map(Response::new)
     }
 
     type SealStream = ReceiverStream<Result<SealPart, Status>>;
@@ -404,8 +457,9 @@ impl Auxiliary for Calls {
         &self,
         request: Request<SealRequest>,
     ) -> Result<Response<Self::SealStream>, Status> {
+        let who = self.house.who(&request);
         let result = self.seal_parts(&request).await;
-        let parts = self.house.told("Seal", result)?;
+        let parts = self.house.told("Seal", &who, result)?;
         let (sender, receiver) = mpsc::channel(4);
         tokio::spawn(async move {
             for part in parts {
@@ -418,15 +472,17 @@ impl Auxiliary for Calls {
     }
 
     async fn sign(&self, request: Request<SignRequest>) -> Result<Response<SignReply>, Status> {
+        let who = self.house.who(&request);
         let result = self.sign_one(&request).await;
-        self.house.told("Sign", result).map(Response::new)
+        self.house.told("Sign", &who, result).map(Response::new)
     }
 
     async fn give_up(
         &self,
         request: Request<GiveUpRequest>,
     ) -> Result<Response<GiveUpReply>, Status> {
+        let who = self.house.who(&request);
         let result = self.give_up_one(&request).await;
-        self.house.told("GiveUp", result).map(Response::new)
+        self.house.told("GiveUp", &who, result).map(Response::new)
     }
 }

@@ -8,10 +8,11 @@ mod shares;
 
 use auxiliary::Calls;
 use dyad_cloud::serve::{Config, listen, open as open_house, routes};
+use dyad_cloud::sized::BySize;
 use dyad_net::identity::Role;
 use dyad_net::{LinkHub, Result as NetResult};
 use dyad_node::{Context, Serving};
-use dyad_protos::limits::STREAM_MESSAGE;
+use dyad_protos::limits::{MESSAGE, STREAM_MESSAGE};
 use dyad_protos::wire::peer::v1::auxiliary_server::AuxiliaryServer;
 use std::sync::Arc;
 use tokio::net::TcpListener;
@@ -29,15 +30,21 @@ async fn run(
 ) -> anyhow::Result<()> {
     let house = open_house(Role::C0, &config, context).await?;
     let stop = house.context.stop.clone();
-    let fetched = stop.unless_stopped(master::fetch(&house.me, &house.params)).await;
+    let fetched = stop
+        .unless_stopped(master::fetch(&house.me, &house.params, config.passphrase.reveal()))
+        .await;
     let Some(master) = fetched.transpose()? else { return Ok(()) };
     let hub = LinkHub::new();
     let calls = Calls::new(Arc::clone(&house), Arc::new(master), hub.clone(), config.patience);
-    let calls = AuxiliaryServer::new(calls)
-        .max_decoding_message_size(STREAM_MESSAGE)
-        .max_encoding_message_size(STREAM_MESSAGE);
+    let forgetting = tokio::spawn(calls.clone().forget_what_is_over());
+    let calls = AuxiliaryServer::new(calls).max_encoding_message_size(STREAM_MESSAGE);
+    let small = calls.clone().max_decoding_message_size(MESSAGE);
+    let large = calls.max_decoding_message_size(STREAM_MESSAGE);
+    let calls = BySize::new(small, large, &["Transform"]);
     let routes = routes(&house).add_service(calls).add_service(hub.service());
-    listen(&house, &config, listener, routes).await
+    let served = listen(&house, &config, listener, routes).await;
+    forgetting.abort();
+    served
 }
 
 /// Has this cloud certified.

@@ -1,7 +1,7 @@
 //! The auxiliary cloud's program.
 
 use dyad_cloud::serve::Config;
-use dyad_node::{Context, Service, service_main};
+use dyad_node::{AuditArgs, Context, Service, audit_command, service_main};
 use std::process::ExitCode;
 
 struct Cloud0;
@@ -16,6 +16,8 @@ enum Command {
     },
     /// Serves. Fetches the master key first, if it is not here yet.
     Serve,
+    /// Shows who did what when, and whether the table was changed.
+    Audit(AuditArgs),
 }
 
 impl Service for Cloud0 {
@@ -42,6 +44,7 @@ impl Service for Cloud0 {
                 Ok(())
             }
             Command::Serve => dyad_cloud0::serve(config, context, None).await,
+            Command::Audit(args) => audit_command(&config.ledger_url()?, &args).await,
         }
     }
 }

@@ -19,10 +19,12 @@ use zeroize::Zeroizing;
 const FILE: &str = "master.key";
 
 /// Reads it, or waits for the key centre to hand it over.
-pub async fn fetch(me: &Member, params: &PublicParams) -> anyhow::Result<MasterKey> {
+pub async fn fetch(
+    me: &Member,
+    params: &PublicParams,
+    passphrase: Option<&str>,
+) -> anyhow::Result<MasterKey> {
     let path = me.dir().join(FILE);
-    let passphrase = std::env::var("DYAD_PASSPHRASE").ok().filter(|text| !text.is_empty());
-    let passphrase = passphrase.as_deref();
     if !path.exists() {
         let bytes = ask(me).await?;
         write_locked(&path, &bytes, passphrase)?;

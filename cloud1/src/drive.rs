@@ -96,9 +96,7 @@ impl Drive {
         let case = self.house.case(&self.job).await?;
         C0::of(&self.house, &case.study)?.give_up(&self.job, why).await?;
         self.house.ledger.fail(&self.job, why).await?;
-        self.house.audit(self.house.me.identity.name.as_str(), "job failed", &self.job).await?;
-        self.house.end_at_kgc(&self.job).await;
-        Ok(())
+        self.house.audit(self.house.me.identity.name.as_str(), "job failed", &self.job).await
     }
 
     /// One thing after the other; false when all is done.
@@ -117,11 +115,11 @@ impl Drive {
                 }
                 sealed => sealed.map(|()| true).map_err(Setback::from),
             },
-            State::Proposed | State::Sealed => Ok(false),
-            State::Released | State::Failed | State::Cancelled => {
-                self.house.end_at_kgc(&self.job).await;
-                Ok(false)
-            }
+            State::Proposed
+            | State::Sealed
+            | State::Released
+            | State::Failed
+            | State::Cancelled => Ok(false),
         }
     }
 
@@ -225,8 +223,10 @@ impl Drive {
                 let bodies = if house.bulk.head(&object).await?.is_some() {
                     house.bodies(case).await?
                 } else {
-                    let share_0 = c0.seal(&of, step).await?;
-                    let bodies = self.joined(case, &words(&model), &share_0)?;
+                    let share_1 = words(&model);
+                    let slots = layout(&house.params)?.slots();
+                    let share_0 = c0.seal(&of, step, share_1.len().div_ceil(slots)).await?;
+                    let bodies = self.joined(case, &share_1, &share_0)?;
                     house.bulk.put(&object, codec::write(&bodies)).await?;
                     bodies
                 };
@@ -234,21 +234,19 @@ impl Drive {
                 consent::heads_digest(&self.job, heads.iter().map(Vec::as_slice))
             }
         };
-        // C0 first: what it refuses is not fixed here.
+        // C0 first: what it refuses, or signs wrongly, is not fixed here.
         let theirs = c0.sign(&of, step, release).await?;
-        house.sign_release(case, &release).await?;
         let message = consent::release(&self.job, &release);
         let key = case.study.peer_sign(Role::C1);
         verify(&key, consent::RELEASED, &message, &theirs, "C0, on the release")?;
         let signature = theirs.try_into();
         let signature =
             signature.map_err(|_| Refusal::new(Cause::Signature, "no signature of C0"))?;
+        house.sign_release(case, &release).await?;
         house.ledger.sealed_by_peer(&self.job, &signature).await?;
         let next = if job.opening == Opening::Each { State::Released } else { State::Sealed };
         house.ledger.advance(&self.job, &[State::Trained], next).await?;
-        house.audit(house.me.identity.name.as_str(), "model sealed", &release).await?;
-        house.end_at_kgc(&self.job).await;
-        Ok(())
+        house.audit(house.me.identity.name.as_str(), "model sealed", &release).await
     }
 
     /// `Enc_h(share_0) Enc_h(share_1)`: the second has randomness of its own.

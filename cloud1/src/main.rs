@@ -1,7 +1,7 @@
 //! The main cloud's program.
 
 use dyad_cloud::serve::Config;
-use dyad_node::{Context, Service, service_main};
+use dyad_node::{AuditArgs, Context, Service, audit_command, service_main};
 use std::process::ExitCode;
 
 struct Cloud1;
@@ -16,6 +16,8 @@ enum Command {
     },
     /// Serves, and drives the jobs.
     Serve,
+    /// Shows who did what when, and whether the table was changed.
+    Audit(AuditArgs),
 }
 
 impl Service for Cloud1 {
@@ -41,6 +43,7 @@ impl Service for Cloud1 {
                 Ok(())
             }
             Command::Serve => dyad_cloud1::serve(config, context, None).await,
+            Command::Audit(args) => audit_command(&config.ledger_url()?, &args).await,
         }
     }
 }

@@ -8,7 +8,7 @@ use dyad_cloud::trust::Frozen;
 use dyad_mpc::prg::Attempt;
 use dyad_net::identity::{Fingerprint, Identity, Role};
 use dyad_net::{Expect, Line, Tls};
-use dyad_protos::limits::STREAM_MESSAGE;
+use dyad_protos::limits::{CIPHERTEXTS, STREAM_MESSAGE};
 use dyad_protos::wire::peer::v1::auxiliary_client::AuxiliaryClient;
 use dyad_protos::wire::peer::v1::{
     AttemptReply, AttemptRequest, GiveUpRequest, SealRequest, SignRequest, StandingReply,
@@ -78,15 +78,20 @@ impl C0 {
         Ok(self.client.clone().standing(request).await?.into_inner())
     }
 
-    /// Enc_h(share_0), as it came.
-    pub(crate) async fn seal(&self, model: &Attempt, step: u64) -> Result<Vec<Bytes>, Refusal> {
+    /// Enc_h(share_0), as it came: no more parts than so many ciphertexts need.
+    pub(crate) async fn seal(
+        &self,
+        model: &Attempt,
+        step: u64,
+        count: usize,
+    ) -> Result<Vec<Bytes>, Refusal> {
         let named = wire_checkpoint(model, step);
         let request = SealRequest { job: model.job.to_vec().into(), model: Some(named) };
         let mut stream = self.client.clone().seal(request).await?.into_inner();
         let mut parts = Vec::new();
         while let Some(part) = stream.message().await? {
-            if part.index as usize != parts.len() {
-                return refuse(Cause::Message, "parts of C0's share are out of order");
+            if part.index as usize != parts.len() || parts.len() >= count.div_ceil(CIPHERTEXTS) {
+                return refuse(Cause::Message, "parts of C0's share are out of order, or too many");
             }
             parts.push(part.ciphertexts);
         }

@@ -4,7 +4,7 @@ use crate::drive::Drive;
 use dyad_cloud::house::House;
 use dyad_cloud::ledger::State;
 use dyad_cloud::refusal::Refusal;
-use dyad_node::{lease, series};
+use dyad_node::lease;
 use dyad_protos::Hex;
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -33,17 +33,9 @@ async fn look(
     patience: u64,
     driven: &Arc<Mutex<HashSet<[u8; 32]>>>,
 ) -> Result<(), Refusal> {
-    let mut states = [0_u32; 4];
     for row in house.ledger.open_jobs().await? {
         let job = row.job.digest();
         let state = house.settle(&job).await?;
-        let counted = match state {
-            State::Proposed => 0,
-            State::Approved => 1,
-            State::Running => 2,
-            _ => 3,
-        };
-        states[counted] += 1;
         if state == State::Proposed || !insert(driven, job) {
             continue;
         }
@@ -54,10 +46,6 @@ async fn look(
             }
             driven.lock().unwrap_or_else(PoisonError::into_inner).remove(&job);
         });
-    }
-    let named = ["proposed", "approved", "running", "trained"];
-    for (state, count) in named.into_iter().zip(states) {
-        house.context.metrics.gauge(series::JOBS, &[("state", state)]).set(count);
     }
     Ok(())
 }

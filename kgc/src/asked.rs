@@ -141,7 +141,7 @@ impl Program {
         let steps = training.plan().steps();
         if steps > most_steps {
             let text = format!("{steps} steps, {most_steps} are dealt for: limits.steps");
-            return refuse(Cause::Limit, text);
+            return refuse(Cause::TooLong, text);
         }
         let from = asked.from.map_or(0, |from| from.step);
         if from > steps {

@@ -43,6 +43,8 @@ pub struct Limits {
     pub steps: u64,
     /// Studies that one owner may create.
     pub studies: u32,
+    /// How long a study may wait for its members, in days: then its draft is deleted.
+    pub draft_days: u64,
     /// How long a token may be good, in days.
     pub token_days: u64,
 }
@@ -71,6 +73,7 @@ impl Default for Limits {
             attempt_hours: 7 * 24,
             steps: 1_000_000,
             studies: 1000,
+            draft_days: 90,
             token_days: 30,
         }
     }
@@ -114,6 +117,11 @@ impl Config {
         self.store.join("kgc.db")
     }
 
+    /// The database, as it is opened.
+    pub fn database_url(&self) -> std::io::Result<String> {
+        Ok(format!("sqlite://{}", std::path::absolute(self.database())?.display()))
+    }
+
     pub(crate) fn socket(&self) -> PathBuf {
         self.store.join("admin.sock")
     }
@@ -140,7 +148,7 @@ pub const DOCS: Docs = &[
     (
         "passphrase",
         "What secret files are locked with; empty: they are not. Better set in the environment, \
-         DYAD_KGC__PASSPHRASE, than here.",
+         DYAD_PASSPHRASE, than here.",
     ),
     ("certificate_days", "How long certificates are good. Parties renew them by themselves."),
     (
@@ -156,6 +164,7 @@ pub const DOCS: Docs = &[
     ("limits.attempt_hours", "How long one attempt at a job may take in all."),
     ("limits.steps", "Steps of a job."),
     ("limits.studies", "Studies that one owner may create."),
+    ("limits.draft_days", "How long a study may wait for its members: then its draft is deleted."),
     ("limits.token_days", "How long a token may be good."),
 ];
 

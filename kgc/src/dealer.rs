@@ -12,9 +12,9 @@ use dyad_mpc::link::{Link, LinkError};
 use dyad_mpc::prg::Attempt;
 use dyad_mpc::together::Input;
 use dyad_mpc::{Dealer, Session};
-use dyad_net::identity::Identity;
-use dyad_net::link::LinkHub;
-use dyad_node::{Metrics, series};
+use dyad_net::Expect;
+use dyad_net::link::{Event, LinkHub, Watched};
+use dyad_node::{LineMeters, Metrics, series};
 use dyad_protos::{Hex, digest};
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -23,6 +23,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
+
+/// Counts what goes over the line to C1.
+fn watched<L: Link>(link: L, metrics: &Metrics) -> impl Link + use<L> {
+    let meters = LineMeters::new(metrics, "c1");
+    Watched::new(link, move |event| match event {
+        Event::Sent(bytes) => meters.sent(bytes),
+        Event::Received(bytes) => meters.received(bytes),
+        Event::Waiting(begins) => meters.waiting(begins),
+    })
+}
 
 /// What C1 dials.
 pub(crate) fn session(attempt: &Attempt) -> [u8; 32] {
@@ -105,7 +115,7 @@ impl Dealers {
     }
 
     /// Waits for C1 and deals, on a thread. One that waits for the same attempt goes on waiting.
-    pub(crate) fn start(&self, office: &Arc<Office>, c1: Identity, granted: Granted) -> Result<()> {
+    pub(crate) fn start(&self, office: &Arc<Office>, c1: Expect, granted: Granted) -> Result<()> {
         let attempt = granted.attempt;
         let mut running = self.running();
         if let Some(before) = running.get(&attempt.job) {
@@ -119,7 +129,7 @@ impl Dealers {
         let now = Instant::now();
         // Expected before C1 hears that it may connect.
         let link = Patient {
-            link: self.hub.expect(session(&attempt), c1),
+            link: watched(self.hub.expect(session(&attempt), c1), &self.metrics),
             stop: Arc::clone(&stop),
             came: false,
             connect: now + Duration::from_secs(limits.connect_seconds),
@@ -205,6 +215,7 @@ impl Task {
         let sink = LinkSink::new(Box::new(link), &attempt.job, limit);
         let mut dealer = Dealer::new([&seeds[0], &seeds[1]], Box::new(sink));
         let steps = self.metrics.counter(series::STEPS, &[("kind", "dealt")]);
+        let seconds = self.metrics.histogram(series::STEP_SECONDS, &[("kind", "dealt")]);
         let dealt = pool.install(|| {
             // Nothing is dealt before C1 has shown that it runs the same program.
             dealer.greet(contract)?;
@@ -218,8 +229,11 @@ impl Task {
                 }
             }
             let mut session = Session::new(dealer);
+            let mut since = Instant::now();
             program.training.run(program.from).each(&mut session, &mut |_| {
                 steps.increment(1);
+                seconds.record(since.elapsed());
+                since = Instant::now();
                 if self.stop.load(Ordering::Relaxed) { Err(Failure::CalledOff) } else { Ok(()) }
             })?;
             Ok(session.into_engine().finish()?)

@@ -50,11 +50,13 @@ pub enum Cause {
     Nonce,
     /// More than is allowed at a time.
     Limit,
+    /// A job of more steps than are ever dealt for.
+    TooLong,
 }
 
 impl Cause {
     /// All of them, so that counters can start at zero.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::Message,
         Self::Version,
         Self::Token,
@@ -76,6 +78,7 @@ impl Cause {
         Self::Program,
         Self::Nonce,
         Self::Limit,
+        Self::TooLong,
     ];
 
     /// As it is counted.
@@ -103,6 +106,7 @@ impl Cause {
             Self::Program => "program",
             Self::Nonce => "nonce",
             Self::Limit => "limit",
+            Self::TooLong => "too_long",
         }
     }
 
@@ -185,7 +189,7 @@ pub(crate) fn message(error: &dyad_protos::Error) -> Error {
 }
 
 /// The metadata field in which a refusal's cause is told.
-pub const CAUSE: &str = "dyad-cause";
+pub const CAUSE: &str = dyad_protos::CAUSE;
 
 impl From<Error> for Status {
     fn from(error: Error) -> Self {

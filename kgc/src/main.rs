@@ -7,7 +7,7 @@ use clap::Subcommand;
 use dyad_kgc::{BANNER, Config, DOCS, Init, TokenState};
 use dyad_net::identity::{Name, Role};
 use dyad_node::config::{Docs, render_config};
-use dyad_node::{Context, Service, Time, Usage, service_main};
+use dyad_node::{AuditArgs, Context, Service, Time, Usage, audit_command, service_main};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -59,6 +59,8 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Show who did what when, and whether the table was changed
+    Audit(AuditArgs),
     /// Write a configuration file with a comment for each key
     Config,
 }
@@ -133,6 +135,7 @@ impl Service for Kgc {
                 }
                 Ok(())
             }
+            Command::Audit(args) => audit_command(&config.database_url()?, &args).await,
             Command::Config => {
                 print!("{}", render_config(&config, DOCS));
                 Ok(())

@@ -31,9 +31,10 @@ impl Office {
     pub(crate) async fn open(config: &Config, clock: Arc<dyn Clock>) -> Result<Self> {
         config.check().map_err(Error::Broken)?;
         let keys = Keys::load(&config.keys(), &config.passphrase)?;
-        let path = std::path::absolute(config.database())
+        let url = config
+            .database_url()
             .map_err(|source| Error::File { path: config.database(), source })?;
-        let db = Db::open(&format!("sqlite://{}", path.display()), &[MIGRATIONS]).await?;
+        let db = Db::open(&url, &[MIGRATIONS]).await?;
         let office = Self { config: config.clone(), keys, db, clock, secrets: Mutex::new(()) };
         office.destroy_what_is_over().await?;
         Ok(office)

@@ -7,8 +7,8 @@ use crate::office::Office;
 use crate::parties;
 use dyad_mpc::prg::Party as Side;
 use dyad_net::identity::Role;
-use dyad_net::{Peer, peer};
-use dyad_node::{Context, series};
+use dyad_net::{Expect, Peer, peer};
+use dyad_node::{Context, Witness, series};
 use dyad_protos::wire::kgc::v1::enrolment_server::Enrolment;
 use dyad_protos::wire::kgc::v1::registry_server::Registry;
 use dyad_protos::wire::kgc::v1::{
@@ -17,8 +17,7 @@ use dyad_protos::wire::kgc::v1::{
     JoinStudyRequest, PseudonymKeyReply, RenewReply, RenewRequest, RevocationsReply,
     RevocationsRequest, StudiesReply, StudiesRequest, StudyReply, StudyRequest,
 };
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
 use tonic::{Request, Response, Status};
 
 /// What calls are answered with. Clones share it.
@@ -29,26 +28,21 @@ pub(crate) struct Inner {
     pub(crate) office: Arc<Office>,
     pub(crate) dealers: Dealers,
     pub(crate) context: Context,
-    written: Mutex<Written>,
+    pub(crate) witness: Witness,
 }
-
-/// Refusals written into the audit table lately: whoever knocks all day must not fill the disk.
-struct Written {
-    since: Instant,
-    count: u32,
-}
-
-/// So many in a minute; all are counted and logged.
-const WRITTEN: u32 = 60;
 
 impl Desk {
-    pub(crate) fn new(office: Arc<Office>, dealers: Dealers, context: Context) -> Self {
+    pub(crate) fn new(
+        office: Arc<Office>,
+        dealers: Dealers,
+        context: Context,
+        witness: Witness,
+    ) -> Self {
         for cause in Cause::ALL {
             // From nought on, so that the first refusal shows as a change.
             context.metrics.counter(series::REFUSALS, &[("cause", cause.as_str())]).increment(0);
         }
-        let written = Mutex::new(Written { since: Instant::now(), count: 0 });
-        Self(Arc::new(Inner { office, dealers, context, written }))
+        Self(Arc::new(Inner { office, dealers, context, witness }))
     }
 
     fn office(&self) -> &Office {
@@ -56,7 +50,7 @@ impl Desk {
     }
 
     /// Answers; a refusal is logged, counted and written down.
-    async fn answer<T>(
+    fn answer<T>(
         &self,
         who: &str,
         call: &'static str,
@@ -71,22 +65,11 @@ impl Desk {
             tracing::warn!(who, call, cause, "refused: {text}");
             let metrics = &self.0.context.metrics;
             metrics.counter(series::REFUSALS, &[("cause", cause)]).increment(1);
-            if self.0.may_write() {
-                let detail = format!("{call}: {text}");
-                if let Err(error) = self.write_refusal(who, &detail).await {
-                    tracing::error!("a refusal is not in the audit table: {error}");
-                }
-            }
+            self.0.witness.refused(who, cause, format!("{call}: {text}"));
         } else {
             tracing::error!(who, call, "failed: {error}");
         }
         Err(error.into())
-    }
-
-    async fn write_refusal(&self, who: &str, detail: &str) -> Result<()> {
-        let mut tx = self.office().db.begin().await?;
-        self.office().note(&mut tx, who, "refused", &[], detail).await?;
-        Ok(tx.commit().await?)
     }
 
     async fn revocations(&self, peer: &Peer) -> Result<RevocationsReply> {
@@ -116,7 +99,9 @@ impl Desk {
         let job = dyad_protos::Hex(granted.attempt.job);
         tracing::info!(cloud = %peer.identity, %job, attempt = granted.place, "granted");
         if side == Side::One {
-            dealers.start(office, peer.identity.clone(), granted)?;
+            // The very key that asked, which is the one that the study was frozen with.
+            let c1 = Expect::identity(peer.identity.clone()).pinned(peer.fingerprint);
+            dealers.start(office, c1, granted)?;
         }
         Ok(reply)
     }
@@ -141,17 +126,6 @@ fn may(peer: &Peer, call: &str, roles: &[Role]) -> Result<()> {
     refuse(Cause::Role, text)
 }
 
-impl Inner {
-    fn may_write(&self) -> bool {
-        let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
-        if written.since.elapsed() > Duration::from_mins(1) {
-            *written = Written { since: Instant::now(), count: 0 };
-        }
-        written.count += 1;
-        written.count <= WRITTEN
-    }
-}
-
 const CLOUDS: [Role; 2] = [Role::C0, Role::C1];
 const OWNERS: [Role; 1] = [Role::Owner];
 const ONLY_C0: [Role; 1] = [Role::C0];
@@ -160,7 +134,7 @@ const ONLY_C0: [Role; 1] = [Role::C0];
 impl Enrolment for Desk {
     async fn enrol(&self, request: Request<EnrolRequest>) -> Result<Response<EnrolReply>, Status> {
         let reply = self.office().enrol(request.into_inner()).await;
-        self.answer("somebody with a token", "Enrol", reply).await
+        self.answer("somebody with a token", "Enrol", reply)
     }
 }
 
@@ -174,7 +148,7 @@ macro_rules! call {
             Ok(()) => $do.await,
             Err(refusal) => Err(refusal),
         };
-        $self.answer(&who, $name, reply).await
+        $self.answer(&who, $name, reply)
     }};
 }
 

@@ -9,10 +9,10 @@ use crate::rpc::Desk;
 use anyhow::{Context as _, bail};
 use dyad_net::authority::Validity;
 use dyad_net::link::LinkHub;
-use dyad_net::tls::{ClientAuth, serve as serve_tls};
+use dyad_net::tls::{ClientAuth, causes, serve as serve_tls};
 use dyad_net::{Credentials, Standing, Tls};
 use dyad_node::store::StoreError;
-use dyad_node::{Context, Serving, series};
+use dyad_node::{Context, Serving, Witness, series};
 use dyad_protos::limits::MESSAGE;
 use dyad_protos::wire::kgc::v1::enrolment_server::EnrolmentServer;
 use dyad_protos::wire::kgc::v1::registry_server::RegistryServer;
@@ -63,19 +63,24 @@ async fn run(
         }
         tracing::warn!("insecure demo parameters: everybody has the master key");
     }
+    office.delete_old_drafts().await?;
     let own = own_credentials(&office)?;
     let (number, list) = {
         let mut tx = office.db.begin().await?;
         office.revocation_list(&mut tx).await?
     };
     let tls = Tls::new(own, office.keys.root.clone(), Some(list))?;
-    let metrics = context.metrics.clone();
-    tls.on_refused(move |cause, _| {
+    let witness = Witness::new(office.db.clone(), Arc::clone(&context.clock));
+    let (metrics, seen) = (context.metrics.clone(), witness.clone());
+    tls.on_refused(move |cause, line| {
         metrics.counter(series::REFUSALS, &[("cause", cause)]).increment(1);
+        if causes::OF_PARTIES.contains(&cause) {
+            seen.refused("tls", cause, line);
+        }
     });
     let hub = LinkHub::new();
     let dealers = Dealers::new(hub.clone(), context.metrics.clone());
-    let desk = Desk::new(Arc::clone(&office), dealers, context.clone());
+    let desk = Desk::new(Arc::clone(&office), dealers, context.clone(), witness.clone());
 
     let revoked = Arc::new(Notify::new());
     let socket = config.socket();
@@ -123,6 +128,7 @@ async fn run(
     }
     dealers.abort();
     desk.0.dealers.stop_all(PATIENCE).await;
+    witness.flush().await;
     office.db.close().await;
     Ok(served?)
 }
@@ -174,6 +180,7 @@ async fn keep(office: Arc<Office>, tls: Tls, number: u64, revoked: Arc<Notify>, 
 }
 
 async fn keep_once(office: &Office, tls: &Tls, have: u64, context: &Context) -> crate::Result<u64> {
+    office.delete_old_drafts().await?;
     let mut tx = office.db.begin().await?;
     let number = office.list_number(&mut tx).await?;
     if number != have {

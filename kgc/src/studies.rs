@@ -11,6 +11,7 @@ use dyad_node::store::{Row, Tx, sql};
 use dyad_protos::study::{self, Cloud, Draft, FROZEN, Member, Study};
 use dyad_protos::wire::kgc::v1::{JoinStudyRequest, PseudonymKeyReply, StudyReply};
 use dyad_protos::{Document, Hex};
+use std::time::Duration;
 
 /// A study as it is stored.
 #[derive(Clone)]
@@ -19,6 +20,7 @@ struct Known {
     id: [u8; 16],
     draft: Vec<u8>,
     draft_digest: [u8; 32],
+    author: String,
     frozen: Option<Frozen>,
 }
 
@@ -52,8 +54,16 @@ impl Known {
             id: row.get("id")?,
             draft: row.get("draft")?,
             draft_digest: row.get("draft_digest")?,
+            author: row.get("author")?,
             frozen,
         })
+    }
+
+    /// Drafted by this party, and joined by nobody else so far?
+    fn is_its_authors_alone(&self, party: &Party, places: &[Place]) -> bool {
+        let name = party.identity.name.as_str();
+        let others = places.iter().any(|place| place.name != name && place.joined.is_some());
+        self.author == name && self.frozen.is_none() && !others
     }
 
     fn reply(&self, places: &[Place]) -> StudyReply {
@@ -75,7 +85,7 @@ impl Known {
 }
 
 async fn find(tx: &mut Tx, name: &str) -> Result<Option<Known>> {
-    let row = sql("SELECT name, id, draft, draft_digest, text, signature FROM studies \
+    let row = sql("SELECT name, id, draft, draft_digest, author, text, signature FROM studies \
                    WHERE name = $1")
     .bind(name)
     .optional(tx)
@@ -136,13 +146,17 @@ impl Office {
             return refuse(Cause::Stranger, text);
         }
         if let Some(known) = find(&mut tx, draft.name.as_str()).await? {
-            if known.draft_digest != draft.digest() {
+            let places = places(&mut tx, &known.name).await?;
+            if known.draft_digest == draft.digest() {
+                return Ok(known.reply(&places));
+            }
+            if !known.is_its_authors_alone(&party, &places) {
                 let text =
                     format!("there is another study `{}` already: take another name", draft.name);
                 return refuse(Cause::Taken, text);
             }
-            let places = places(&mut tx, &known.name).await?;
-            return Ok(known.reply(&places));
+            // Its author thinks better of it, and nobody else has joined.
+            self.delete_draft(&mut tx, &known, &party.identity.to_string()).await?;
         }
         self.all_enrolled(&mut tx, &draft).await?;
         let author = party.identity.name.as_str();
@@ -178,6 +192,41 @@ impl Office {
         let reply = find(&mut tx, name).await?.map(|known| known.reply(&places));
         tx.commit().await?;
         reply.ok_or_else(|| crate::Error::Broken("a study just stored is not there".into()))
+    }
+
+    /// Deletes a study that was never frozen: nothing was ever done under it.
+    async fn delete_draft(&self, tx: &mut Tx, known: &Known, who: &str) -> Result<()> {
+        for text in [
+            "DELETE FROM members WHERE study = $1 AND \
+             EXISTS (SELECT 1 FROM studies WHERE name = $1 AND text IS NULL)",
+            "DELETE FROM studies WHERE name = $1 AND text IS NULL",
+        ] {
+            sql(text).bind(&known.name).execute(tx).await?;
+        }
+        self.note(tx, who, "delete draft", &known.draft_digest, &known.name).await
+    }
+
+    /// Deletes drafts that have waited for their members for too long.
+    pub(crate) async fn delete_old_drafts(&self) -> Result<()> {
+        let days = Duration::from_secs(self.config.limits.draft_days.saturating_mul(86_400));
+        let days = i64::try_from(days.as_millis()).unwrap_or(i64::MAX);
+        let before = self.now().millis().saturating_sub(days);
+        let mut tx = self.db.begin().await?;
+        let rows = sql("SELECT name, id, draft, draft_digest, author, text, signature \
+                        FROM studies WHERE text IS NULL AND created <= $1")
+        .bind(before)
+        .all(&mut tx)
+        .await?;
+        for row in &rows {
+            let known = Known::read(row)?;
+            tracing::info!(study = known.name, "waited for its members for too long: deleted");
+            self.delete_draft(&mut tx, &known, "kgc").await?;
+        }
+        if rows.is_empty() {
+            tx.rollback().await;
+            return Ok(());
+        }
+        Ok(tx.commit().await?)
     }
 
     /// Members and clouds must be there: their keys are what a study is frozen with.
@@ -350,12 +399,13 @@ impl Office {
     pub(crate) async fn studies(&self, peer: &Peer) -> Result<Vec<StudyReply>> {
         let mut tx = self.db.begin().await?;
         let party = self.owner(&mut tx, peer).await?;
-        let rows = sql("SELECT s.name, s.id, s.draft, s.draft_digest, s.text, s.signature \
+        let rows =
+            sql("SELECT s.name, s.id, s.draft, s.draft_digest, s.author, s.text, s.signature \
                         FROM studies s JOIN members m ON m.study = s.name \
                         WHERE m.name = $1 ORDER BY s.created DESC, s.name")
-        .bind(party.identity.name.as_str())
-        .all(&mut tx)
-        .await?;
+            .bind(party.identity.name.as_str())
+            .all(&mut tx)
+            .await?;
         let mut replies = Vec::with_capacity(rows.len());
         let mut room = ROOM;
         for row in &rows {

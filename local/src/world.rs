@@ -106,6 +106,23 @@ impl World {
         &self.folder
     }
 
+    /// The key centre's configuration.
+    #[must_use]
+    pub const fn kgc(&self) -> &KgcConfig {
+        &self.kgc
+    }
+
+    /// A cloud's configuration: changed, it counts from the next start on.
+    pub fn cloud(&mut self, role: Role) -> Option<&mut CloudConfig> {
+        self.clouds.get_mut(&role)
+    }
+
+    /// Stop, health and metrics of a service that runs.
+    #[must_use]
+    pub fn context(&self, role: Role) -> Option<&Context> {
+        self.running.get(&role).map(|running| &running.context)
+    }
+
     /// Starts a service that does not run.
     pub async fn run(&mut self, role: Role) -> anyhow::Result<()> {
         ensure!(!self.running.contains_key(&role), "{role} runs already");

@@ -39,6 +39,7 @@ pub fn classify(status: &Status) -> Fault {
 pub fn classify_error(error: &Error) -> Fault {
     match error {
         Error::Unreachable { .. } | Error::Io(_) => Fault::Transient,
+        Error::Call { fault, .. } => *fault,
         _ => Fault::Permanent,
     }
 }
@@ -187,6 +188,12 @@ mod tests {
     fn classes() {
         for code in [Code::Unavailable, Code::ResourceExhausted, Code::DeadlineExceeded] {
             assert_eq!(classify(&Status::new(code, "")), Fault::Transient);
+        }
+        let who: crate::Identity = "kgc main".parse().unwrap();
+        for code in [Code::Unavailable, Code::PermissionDenied] {
+            let status = Status::new(code, "");
+            let error = crate::member::failed(&who, &status);
+            assert_eq!(classify_error(&error), classify(&status));
         }
         for code in [Code::Unauthenticated, Code::InvalidArgument, Code::Internal, Code::NotFound] {
             assert_eq!(classify(&Status::new(code, "")), Fault::Permanent);

@@ -12,6 +12,7 @@
 
 pub mod admin;
 pub mod audit;
+mod audited;
 pub mod clock;
 pub mod config;
 mod context;
@@ -22,10 +23,13 @@ pub mod series;
 mod service;
 pub mod store;
 mod trouble;
+mod witness;
 
+pub use audited::{AuditArgs, audit_command, print_audit};
 pub use clock::{Clock, ManualClock, SystemClock, Time};
 pub use context::{Context, Serving, Stop};
 pub use health::Health;
-pub use meters::Metrics;
+pub use meters::{LineMeters, Metrics, Waiting};
 pub use service::{Service, command_line, service_main, version_line};
 pub use trouble::{Advise, Usage, told};
+pub use witness::{WRITTEN, Witness};

@@ -56,6 +56,14 @@ impl Metrics {
         self.recorder.register_histogram(&key(name, labels), &METADATA)
     }
 
+    /// Something waits for this party, until what is given is dropped.
+    #[must_use]
+    pub fn waits_for(&self, party: &str) -> Waiting {
+        let gauge = self.gauge(series::WAITING_FOR, &[("party", party)]);
+        gauge.increment(1);
+        Waiting(gauge)
+    }
+
     /// Everything, as Prometheus reads it.
     #[must_use]
     pub fn render(&self) -> String {
@@ -65,6 +73,61 @@ impl Metrics {
     /// Folds samples of histograms; to be called now and then, else they pile up.
     pub(crate) fn tidy(&self) {
         self.handle.run_upkeep();
+    }
+}
+
+/// What is counted of a line to another party.
+#[derive(Clone)]
+pub struct LineMeters {
+    sent: Counter,
+    received: Counter,
+    waiting: Gauge,
+}
+
+impl fmt::Debug for LineMeters {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LineMeters").finish_non_exhaustive()
+    }
+}
+
+impl LineMeters {
+    /// Of a line to this party.
+    #[must_use]
+    pub fn new(metrics: &Metrics, peer: &str) -> Self {
+        let bytes =
+            |direction| metrics.counter(series::BYTES, &[("peer", peer), ("direction", direction)]);
+        let waiting = metrics.gauge(series::WAITING_FOR, &[("party", peer)]);
+        Self { sent: bytes("sent"), received: bytes("received"), waiting }
+    }
+
+    /// So many bytes were sent.
+    pub fn sent(&self, bytes: usize) {
+        self.sent.increment(bytes as u64);
+    }
+
+    /// So many came.
+    pub fn received(&self, bytes: usize) {
+        self.received.increment(bytes as u64);
+    }
+
+    /// The party begins to wait for the other, or ends.
+    pub fn waiting(&self, begins: bool) {
+        if begins { self.waiting.increment(1) } else { self.waiting.decrement(1) }
+    }
+}
+
+/// Something waits.
+pub struct Waiting(Gauge);
+
+impl fmt::Debug for Waiting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Waiting").finish_non_exhaustive()
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.decrement(1);
     }
 }
 

@@ -10,7 +10,7 @@ pub const STEPS: &str = "dyad_steps_total";
 pub const STEP_SECONDS: &str = "dyad_step_seconds";
 /// Bytes over lines to other parties, by labels `peer` and `direction` (`sent`, `received`).
 pub const BYTES: &str = "dyad_bytes_total";
-/// 1 while something of label `party` is waited for, 0 if not.
+/// How many things wait for the party of label `party`: c0, c1, kgc (and its dealer), owners.
 pub const WAITING_FOR: &str = "dyad_waiting_for";
 /// Requests refused, by label `cause`.
 pub const REFUSALS: &str = "dyad_refusals_total";
@@ -21,6 +21,19 @@ pub const UPLOADS: &str = "dyad_uploads";
 /// Bytes of payload uploaded, by label `mode`.
 pub const UPLOADED_BYTES: &str = "dyad_uploaded_bytes_total";
 
+/// All of them.
+pub const ALL: [&str; 9] = [
+    JOBS,
+    STEPS,
+    STEP_SECONDS,
+    BYTES,
+    WAITING_FOR,
+    REFUSALS,
+    CERTIFICATE_DAYS,
+    UPLOADS,
+    UPLOADED_BYTES,
+];
+
 /// Describes them to the recorder in use; [`Metrics::new`](crate::Metrics::new) does it for its
 /// own.
 pub fn describe() {
@@ -28,7 +41,7 @@ pub fn describe() {
     describe_counter!(STEPS, "Training steps done, by kind.");
     describe_histogram!(STEP_SECONDS, Unit::Seconds, "How long a step took, by kind.");
     describe_counter!(BYTES, Unit::Bytes, "Bytes over lines to peers, by direction.");
-    describe_gauge!(WAITING_FOR, "1 while this party is waited for.");
+    describe_gauge!(WAITING_FOR, "How much waits for this party.");
     describe_counter!(REFUSALS, "Requests refused, by cause.");
     describe_gauge!(CERTIFICATE_DAYS, "Days until this certificate expires.");
     describe_gauge!(UPLOADS, "Uploads by state.");

@@ -35,6 +35,10 @@ pub use upload::Manifest;
 /// The version of what is said: parties of different versions refuse each other.
 pub const PROTOCOL: u32 = 1;
 
+/// The metadata field in which a service tells the cause of a refusal: what has none is a fault of
+/// the service, or of the line to it.
+pub const CAUSE: &str = "dyad-cause";
+
 /// A label that keeps this digest or signature from being taken for another.
 #[must_use]
 pub fn labelled(label: &str, parts: &[&[u8]]) -> Vec<u8> {

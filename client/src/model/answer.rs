@@ -21,7 +21,8 @@ use dyad_protos::{Name, Role};
 use std::time::Instant;
 
 impl Client {
-    /// Answers, and gives who is still awaited. Repeated, it does nothing more.
+    /// Answers, and gives who is still awaited. Repeated, also after the release, the new answer
+    /// takes the place of the one before: one that was spoilt can be mended.
     pub fn answer<'a>(&'a self, study: &'a Frozen, job: &'a [u8; 32]) -> Doing<'a, Vec<Name>> {
         Box::pin(async move {
             self.refresh().await?;

@@ -61,6 +61,22 @@ impl Client {
         })
     }
 
+    /// Tells the clouds that the model is stored here, so that they need not keep it for this owner
+    /// any more. Once all recipients have said so, it is gone from the clouds.
+    pub async fn fetched(&self, study: &Frozen, job: &[u8; 32]) -> Result<()> {
+        let [c0, c1] = self.clouds(&study.study)?;
+        let tell = |cloud: Cloud| async move {
+            let request = JobRequest { job: job.to_vec().into() };
+            let told = cloud.ask("to note that a model was fetched", |mut cloud| {
+                let request = timed(request.clone());
+                async move { cloud.fetched(request).await }
+            });
+            told.await
+        };
+        tokio::try_join!(tell(c0), tell(c1))?;
+        Ok(())
+    }
+
     async fn both_shares(
         &self,
         study: &Frozen,
@@ -139,7 +155,7 @@ impl Client {
                 if given.len() != ciphertexts.len() {
                     return contradiction(format!(
                         "{owner}'s answer is for {} ciphertexts, the model has {}; {owner} must \
-                         answer anew",
+                         run `dyad model answer` again",
                         given.len(),
                         ciphertexts.len()
                     ));
@@ -151,15 +167,23 @@ impl Client {
     }
 
     fn partials_of(&self, job: &[u8; 32], owner: &Name, parts: Vec<Part>) -> Result<Vec<Partial>> {
-        let mut partials = Vec::new();
-        for part in parts {
-            let context = contexts::partial(job, owner, self.name(), part.index);
-            let bytes = self.me.seal.open(&context, &part.content)?;
-            for bytes in read_all(&bytes)? {
-                partials.push(Partial::from_bytes(&self.params, bytes)?);
+        let read = || {
+            let mut partials = Vec::new();
+            for part in parts {
+                let context = contexts::partial(job, owner, self.name(), part.index);
+                let bytes = self.me.seal.open(&context, &part.content)?;
+                for bytes in read_all(&bytes)? {
+                    partials.push(Partial::from_bytes(&self.params, bytes)?);
+                }
             }
-        }
-        Ok(partials)
+            Ok(partials)
+        };
+        read().or_else(|error: Error| {
+            contradiction(format!(
+                "{owner}'s answer cannot be read ({error}): {owner} must run `dyad model answer` \
+                 again"
+            ))
+        })
     }
 
     fn opened(
@@ -169,7 +193,12 @@ impl Client {
         partials: &[Vec<Partial>],
         count: usize,
     ) -> Result<Zeroizing<Vec<u64>>> {
-        let opened = unified.open_many(ciphertexts, partials)?;
+        let opened = unified.open_many(ciphertexts, partials).map_err(|error| {
+            Error::Contradiction(format!(
+                "the answers do not open the model ({error}): one at least is wrong, and which cannot \
+                 be seen. Every member runs `dyad model answer` again"
+            ))
+        })?;
         let slots = layout(&self.params)?.unpack(&opened, count)?;
         Ok(Zeroizing::new(slots.iter().map(dyad_bcp::packing::Slot::low_u64).collect()))
     }

@@ -1,9 +1,9 @@
 //! Jobs in the ledger.
 
-use super::{Ledger, Result, damaged, optional};
+use super::{Ledger, Result, Tidied, damaged, optional};
 use dyad_mpc::prg::Attempt;
 use dyad_node::store::{Row, sql};
-use dyad_protos::{Document, Job, Name};
+use dyad_protos::{Document, Job};
 use std::fmt;
 
 /// How far a job has come.
@@ -28,7 +28,7 @@ pub enum State {
 }
 
 impl State {
-    const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::Proposed,
         Self::Approved,
         Self::Running,
@@ -90,10 +90,16 @@ pub struct JobRow {
     pub signature: Option<[u8; 64]>,
     /// The other cloud's.
     pub peer_signature: Option<[u8; 64]>,
+    /// When it was over, in seconds since 1970; known a moment after it is.
+    pub over: Option<u64>,
+    /// What is left of it.
+    pub tidied: Tidied,
+    /// Does the key centre know that it is over?
+    pub centre_told: bool,
 }
 
 impl JobRow {
-    fn read(row: &Row) -> Result<Self> {
+    pub(super) fn read(row: &Row) -> Result<Self> {
         let text: Vec<u8> = row.get("text")?;
         let state: String = row.get("state")?;
         let state = State::ALL.into_iter().find(|known| known.as_str() == state);
@@ -108,19 +114,11 @@ impl JobRow {
             heads: optional(row, "heads")?,
             signature: optional(row, "release_signature")?,
             peer_signature: optional(row, "release_peer_signature")?,
+            over: row.get::<Option<i64>>("over")?.map(|over| over as u64),
+            tidied: Tidied::read(&row.get::<String>("tidied")?)?,
+            centre_told: row.get::<Option<i64>>("centre_told")?.is_some(),
         })
     }
-}
-
-/// An owner's approval.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Approval {
-    /// Whose.
-    pub owner: Name,
-    /// Seconds since 1970.
-    pub expires: u64,
-    /// Of the owner.
-    pub signature: [u8; 64],
 }
 
 impl Ledger {
@@ -174,75 +172,6 @@ impl Ledger {
         Ok(())
     }
 
-    /// Approvals that stand.
-    pub async fn approvals(&self, job: &[u8; 32]) -> Result<Vec<Approval>> {
-        let rows = self
-            .all(
-                sql("SELECT owner, expires, signature FROM approvals \
-             WHERE job = $1 AND revoked IS NULL ORDER BY owner")
-                .bind(&job[..]),
-            )
-            .await?;
-        let read = |row: &Row| {
-            Ok(Approval {
-                owner: row.get::<String>("owner")?.parse()?,
-                expires: row.get::<i64>("expires")? as u64,
-                signature: row.get("signature")?,
-            })
-        };
-        rows.iter().map(read).collect()
-    }
-
-    /// Was this very approval taken back?
-    pub async fn is_revoked(&self, job: &[u8; 32], owner: &str, signature: &[u8]) -> Result<bool> {
-        let row = self
-            .first(
-                sql("SELECT 1 FROM approvals \
-             WHERE job = $1 AND owner = $2 AND signature = $3 AND revoked IS NOT NULL")
-                .bind(&job[..])
-                .bind(owner)
-                .bind(signature),
-            )
-            .await?;
-        Ok(row.is_some())
-    }
-
-    /// An approval comes, or comes anew with another end.
-    pub async fn approve(&self, job: &[u8; 32], approval: &Approval) -> Result<()> {
-        self.run(sql(
-            "INSERT INTO approvals (job, owner, expires, signature) VALUES ($1, $2, $3, $4) \
-             ON CONFLICT (job, owner) \
-             DO UPDATE SET expires = excluded.expires, signature = excluded.signature, revoked = NULL",
-        )
-        .bind(&job[..])
-        .bind(approval.owner.as_str())
-        .bind(approval.expires as i64)
-        .bind(&approval.signature[..])).await?;
-        Ok(())
-    }
-
-    /// An approval is taken back. False if the job has begun.
-    pub async fn revoke(&self, job: &[u8; 32], owner: &str, signature: &[u8]) -> Result<bool> {
-        let mut tx = self.db.begin().await?;
-        let row =
-            sql("SELECT state FROM jobs WHERE digest = $1").bind(&job[..]).one(&mut tx).await?;
-        if !matches!(row.get::<String>("state")?.as_str(), "proposed" | "approved") {
-            return Ok(false);
-        }
-        sql("UPDATE approvals SET revoked = $3 WHERE job = $1 AND owner = $2")
-            .bind(&job[..])
-            .bind(owner)
-            .bind(signature)
-            .execute(&mut tx)
-            .await?;
-        sql("UPDATE jobs SET state = 'proposed' WHERE digest = $1")
-            .bind(&job[..])
-            .execute(&mut tx)
-            .await?;
-        tx.commit().await?;
-        Ok(true)
-    }
-
     /// From one of these states to another. False if it is in none of them.
     pub async fn advance(&self, job: &[u8; 32], from: &[State], to: State) -> Result<bool> {
         for from in from {
@@ -268,16 +197,17 @@ impl Ledger {
         Ok(())
     }
 
-    /// It cannot be run.
-    pub async fn fail(&self, job: &[u8; 32], reason: &str) -> Result<()> {
-        self.run(
-            sql("UPDATE jobs SET state = 'failed', reason = $2 \
-             WHERE digest = $1 AND state NOT IN ('sealed', 'released', 'cancelled')")
-            .bind(&job[..])
-            .bind(reason),
-        )
-        .await?;
-        Ok(())
+    /// It cannot be run. False if it is over, or sealed.
+    pub async fn fail(&self, job: &[u8; 32], reason: &str) -> Result<bool> {
+        let done = self
+            .run(
+                sql("UPDATE jobs SET state = 'failed', reason = $2 WHERE digest = $1 \
+                 AND state NOT IN ('sealed', 'released', 'failed', 'cancelled')")
+                .bind(&job[..])
+                .bind(reason),
+            )
+            .await?;
+        Ok(done > 0)
     }
 
     /// An attempt begins: the job runs from now on. False if this attempt was begun before.
@@ -322,14 +252,18 @@ impl Ledger {
     }
 
     /// A checkpoint that is safely stored. Gives the objects that are needed no more: the last two
-    /// are kept.
+    /// are kept. Nothing, if the job does not run any more: then this one is not kept.
     pub async fn keep_checkpoint(
         &self,
         attempt: &Attempt,
         step: u64,
         object: &str,
-    ) -> Result<Vec<String>> {
+    ) -> Result<Option<Vec<String>>> {
         let mut tx = self.db.begin().await?;
+        let row = sql("SELECT state FROM jobs WHERE digest = $1").bind(&attempt.job[..]);
+        if row.one(&mut tx).await?.get::<String>("state")? != State::Running.as_str() {
+            return Ok(None);
+        }
         sql("INSERT INTO checkpoints (job, nonce_0, nonce_1, step, made, object) VALUES ($1, $2, \
              $3, $4, (SELECT COALESCE(MAX(made), 0) + 1 FROM checkpoints WHERE job = $1), $5)")
         .bind(&attempt.job[..])
@@ -361,7 +295,7 @@ impl Ledger {
             .execute(&mut tx)
             .await?;
         tx.commit().await?;
-        Ok(old)
+        Ok(Some(old))
     }
 
     /// The training is done: what was opened, and this cloud's share is stored.
@@ -404,38 +338,5 @@ impl Ledger {
         )
         .await?;
         Ok(())
-    }
-
-    /// An owner's sealed partial decryptions for a recipient are all there.
-    pub async fn answered(
-        &self,
-        job: &[u8; 32],
-        owner: &str,
-        recipient: &str,
-        parts: u32,
-    ) -> Result<()> {
-        self.run(
-            sql("INSERT INTO answers (job, owner, recipient, parts) VALUES ($1, $2, $3, $4) \
-             ON CONFLICT (job, owner, recipient) DO NOTHING")
-            .bind(&job[..])
-            .bind(owner)
-            .bind(recipient)
-            .bind(i64::from(parts)),
-        )
-        .await?;
-        Ok(())
-    }
-
-    /// Who has answered for whom, in how many parts.
-    pub async fn answers(&self, job: &[u8; 32]) -> Result<Vec<(Name, Name, u32)>> {
-        let rows = self
-            .all(sql("SELECT owner, recipient, parts FROM answers WHERE job = $1").bind(&job[..]))
-            .await?;
-        let read = |row: &Row| {
-            let name = |column| row.get::<String>(column);
-            let parts = row.get::<i64>("parts")? as u32;
-            Ok((name("owner")?.parse()?, name("recipient")?.parse()?, parts))
-        };
-        rows.iter().map(read).collect()
     }
 }

@@ -1,9 +1,15 @@
 //! The ledger: what a cloud must not forget. Queries and nothing else.
 
+mod answers;
+mod approvals;
 mod jobs;
+mod over;
 mod uploads;
 
-pub use jobs::{Approval, JobRow, State};
+pub use answers::Answer;
+pub use approvals::{Approval, Taken};
+pub use jobs::{JobRow, State};
+pub use over::{Census, Tidied};
 pub use uploads::{UploadRow, UploadState};
 
 use crate::refusal::Refusal;
@@ -12,7 +18,10 @@ use dyad_node::store::{Db, Migrations, Row, Sql, sql};
 /// How the tables come to be.
 pub const MIGRATIONS: Migrations = Migrations {
     name: "ledger",
-    sqlite: &[("0001_ledger", include_str!("../../migrations/sqlite/0001_ledger.sql"))],
+    sqlite: &[
+        ("0001_ledger", include_str!("../../migrations/sqlite/0001_ledger.sql")),
+        ("0002_over", include_str!("../../migrations/sqlite/0002_over.sql")),
+    ],
 };
 
 /// The ledger of one cloud.

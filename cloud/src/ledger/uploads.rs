@@ -1,6 +1,7 @@
 //! Uploads in the ledger.
 
 use super::{Ledger, Result, damaged, optional};
+use crate::refusal::{Cause, refuse};
 use dyad_node::store::{Row, sql};
 use dyad_protos::{Document, Manifest};
 
@@ -119,6 +120,10 @@ impl Ledger {
         digests: &[[u8; 32]],
     ) -> Result<()> {
         let mut tx = self.db.begin().await?;
+        let state = sql("SELECT state FROM uploads WHERE digest = $1").bind(&upload[..]);
+        if state.one(&mut tx).await?.get::<String>("state")? != UploadState::Open.as_str() {
+            return refuse(Cause::State, "this upload was finished or withdrawn meanwhile");
+        }
         for (place, digest) in (first..).zip(digests) {
             sql("INSERT INTO chunks (upload, place, digest) VALUES ($1, $2, $3) \
                  ON CONFLICT (upload, place) DO NOTHING")
@@ -171,6 +176,7 @@ impl Ledger {
             .bind(&upload[..])
             .execute(&mut tx)
             .await?;
+        sql("DELETE FROM chunks WHERE upload = $1").bind(&upload[..]).execute(&mut tx).await?;
         tx.commit().await?;
         Ok(true)
     }

@@ -12,6 +12,7 @@ use dyad_protos::study::{FROZEN, Study};
 use dyad_protos::wire::kgc::v1::{
     CreateStudyRequest, JoinStudyRequest, StudiesRequest, StudyRequest,
 };
+use std::time::Duration;
 
 fn named(study: &str) -> StudyRequest {
     StudyRequest { name: study.into() }
@@ -138,4 +139,42 @@ async fn a_member_who_was_enrolled_anew_spoils_an_open_study() {
     world.enrol(Role::Owner, "north").await;
     let said = world.refused(Cause::Study, join(&south, joining(&south, &open)).await);
     assert!(said.contains("a new study is needed"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_draft_nobody_joined_is_replaced_by_its_author_or_goes_with_time() {
+    let mut world = World::start().await;
+    world.clouds().await;
+    let north = world.enrol(Role::Owner, "north").await;
+    let south = world.enrol(Role::Owner, "south").await;
+    let heart = draft("heart", &["north", "south"]);
+    let mut better = heart.content().clone();
+    better.schema = "thought better of".into();
+    let better = Document::write(&better).unwrap();
+    let open = create(&north, &heart).await.unwrap().into_inner();
+    // Its author has joined, which binds nobody else; another member may not replace it.
+    join(&north, joining(&north, &open)).await.unwrap();
+    world.refused(Cause::Taken, create(&south, &better).await);
+    let again = create(&north, &better).await.unwrap().into_inner();
+    assert_ne!(again.id, open.id);
+    assert_eq!((again.joined.len(), again.draft.to_vec()), (0, better.text().to_vec()));
+    // What was proved for the old one is nothing to the new one.
+    world.refused(Cause::Draft, join(&north, joining(&north, &open)).await);
+    // Once another has joined, it stays.
+    join(&south, joining(&south, &again)).await.unwrap();
+    world.refused(Cause::Taken, create(&north, &heart).await);
+    // A frozen one stays for ever, an open one its time.
+    frozen("lung", &[&north, &south]).await;
+    world.clock.advance(Duration::from_hours(89 * 24));
+    world.restart().await;
+    let status = dyad_kgc::status(&world.config).await.unwrap();
+    assert_eq!((status.studies_open, status.studies_frozen), (1, 1));
+    world.clock.advance(Duration::from_hours(24));
+    world.restart().await;
+    assert_eq!(dyad_kgc::status(&world.config).await.unwrap().studies_open, 0);
+    assert_eq!(dyad_kgc::status(&world.config).await.unwrap().studies_frozen, 1);
+    world.stop().await;
+    let deleted = world.audit().await.into_iter().filter(|(_, what)| what == "delete draft");
+    let who: Vec<_> = deleted.map(|(who, _)| who).collect();
+    assert_eq!(who, ["owner north", "kgc"]);
 }

@@ -3,9 +3,8 @@
 use super::pump::{Incoming, Outgoing};
 use super::session::{Ended, Session};
 use super::{Driver, GrpcLink, OWN_LINE};
-use crate::identity::Identity;
 use crate::steer::Steered;
-use crate::tls::Home;
+use crate::tls::{Expect, Home};
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Request, Response, header};
 use std::collections::HashMap;
@@ -49,7 +48,7 @@ struct Hub {
 #[derive(Clone)]
 struct Entry {
     session: Arc<Session>,
-    peer: Identity,
+    peer: Expect,
     steered: Steered,
 }
 
@@ -106,9 +105,11 @@ impl LinkHub {
     }
 
     /// A link to this peer, which dials with this session: a secret of the two, used once. Called
-    /// again for the same session, the link before ends.
+    /// again for the same session, the link before ends. With a pin, the peer must come with that
+    /// very key.
     #[must_use]
-    pub fn expect(&self, id: [u8; 32], peer: Identity) -> GrpcLink {
+    pub fn expect(&self, id: [u8; 32], peer: impl Into<Expect>) -> GrpcLink {
+        let peer = peer.into();
         let session = Arc::new(Session::default());
         let hub = Arc::downgrade(&self.0);
         let goodbye = farewell(&session, move |session| {
@@ -155,7 +156,7 @@ impl LinkHub {
         let Ok(entry) = timeout(EARLY, self.0.find(&id)).await else {
             return Err(Status::not_found("nobody expects this session"));
         };
-        peer.require_identity(&entry.peer)?;
+        peer.require_expected(&entry.peer)?;
         let Entry { session, steered, .. } = entry;
         let attachment = session.attach().map_err(|_| Status::not_found("it is over"))?;
         session.resume(attachment, hello.received).map_err(Status::failed_precondition)?;

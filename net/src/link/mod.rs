@@ -22,12 +22,14 @@ mod pump;
 mod session;
 #[cfg(feature = "testkit")]
 mod testkit;
+mod watched;
 
 pub use dial::{Line, dial};
 pub use hub::{EARLY, LINGER, LinkHub, LinkService};
 pub use session::{WINDOW_BYTES, WINDOW_FRAMES};
 #[cfg(feature = "testkit")]
 pub use testkit::{Pair, loopback_pair};
+pub use watched::{Event, Watched};
 
 use crate::steer::Steered;
 use bytes::Bytes;

@@ -68,6 +68,12 @@ impl Expect {
     }
 }
 
+impl From<Identity> for Expect {
+    fn from(identity: Identity) -> Self {
+        Self::identity(identity)
+    }
+}
+
 impl fmt::Display for Expect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.who {

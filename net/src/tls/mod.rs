@@ -10,14 +10,16 @@
 
 mod client;
 mod home;
+mod limits;
 mod peer;
 mod server;
 mod state;
 mod verify;
 
 pub use client::{Expect, Who, anonymous_channel};
+pub use limits::Limits;
 pub use peer::{Peer, peer};
-pub use server::{CONNECTIONS, ClientAuth, GRACE, HANDSHAKES, serve};
+pub use server::{CONNECTIONS, ClientAuth, GRACE, HANDSHAKES, serve, serve_within};
 pub use state::{RevocationList, Tls};
 
 pub(crate) use client::Connector;
@@ -52,8 +54,17 @@ pub mod causes {
     /// The handshake took too long.
     pub const TIMEOUT: &str = "handshake_timeout";
 
+    /// Too many connections or handshakes of one party, of one address, or in all.
+    pub const CROWD: &str = "crowd";
+    /// No call came in time after the handshake.
+    pub const SILENCE: &str = "silence";
+
+    /// Those of somebody who showed a certificate of this authority: worth a line in the audit
+    /// table. What strangers do is counted and logged.
+    pub const OF_PARTIES: [&str; 5] = [EXPIRED, REVOKED, ROLE, IDENTITY, PIN];
+
     /// All of them, so that counters can start at zero.
-    pub const ALL: [&str; 11] = [
+    pub const ALL: [&str; 13] = [
         NO_CERTIFICATE,
         EXPIRED,
         NOT_YET,
@@ -65,6 +76,8 @@ pub mod causes {
         PIN,
         HANDSHAKE,
         TIMEOUT,
+        CROWD,
+        SILENCE,
     ];
 }
 

@@ -1,5 +1,6 @@
 //! Who sent a request.
 
+use super::client::{Expect, Who};
 use super::state::Refusals;
 use super::{Tls, causes};
 use crate::authority::Serial;
@@ -91,6 +92,16 @@ impl Peer {
         self.refuse(causes::IDENTITY, line)
     }
 
+    /// Is it the one expected, with the key that is pinned, if one is? If not, the refusal is
+    /// counted.
+    pub fn require_expected(&self, expect: &Expect) -> Result<(), Status> {
+        match &expect.who {
+            Who::Identity(identity) => self.require_identity(identity)?,
+            Who::Role(role) => self.require(&[*role])?,
+        }
+        expect.pin.as_ref().map_or(Ok(()), |pin| self.require_pin(pin))
+    }
+
     /// Has it this key? If not, the refusal is counted.
     pub fn require_pin(&self, pin: &Fingerprint) -> Result<(), Status> {
         if self.fingerprint == *pin {
@@ -106,7 +117,11 @@ impl Peer {
 
     fn refuse(&self, cause: &'static str, line: String) -> Result<(), Status> {
         self.tls.refusals().tell(cause, &line);
-        Err(Status::permission_denied(line))
+        let mut status = Status::permission_denied(line);
+        if let Ok(value) = cause.parse() {
+            status.metadata_mut().insert(dyad_protos::CAUSE, value);
+        }
+        Err(status)
     }
 }
 

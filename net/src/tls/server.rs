@@ -1,12 +1,11 @@
 //! Serving.
 
 use super::home::{Executor, Home, Movable, Socket};
+use super::limits::{Crowd, Limits, Seat, Share};
 use super::peer::{Anonymous, Peer};
 use super::state::Refusals;
 use super::verify::meaning;
-use super::{
-    CONNECTION_WINDOW, HANDSHAKE_LIMIT, KEEP_ALIVE, MAX_HTTP_FRAME, STREAM_WINDOW, Tls, causes,
-};
+use super::{KEEP_ALIVE, MAX_HTTP_FRAME, STREAM_WINDOW, Tls, causes};
 use crate::error::Result;
 use crate::facts::Facts;
 use crate::steer::{Clock, Pause};
@@ -15,11 +14,12 @@ use hyper::body::Incoming;
 use hyper::server::conn::http2::Builder;
 use hyper_util::rt::TokioIo;
 use std::convert::Infallible;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -63,12 +63,25 @@ pub async fn serve(
     routes: Routes,
     stop: impl Future<Output = ()>,
 ) -> Result<()> {
+    serve_within(Limits::default(), listener, tls, clients, routes, stop).await
+}
+
+/// The same within these limits.
+pub async fn serve_within(
+    limits: Limits,
+    listener: TcpListener,
+    tls: &Tls,
+    clients: ClientAuth,
+    routes: Routes,
+    stop: impl Future<Output = ()>,
+) -> Result<()> {
     let (stopping, stopped) = watch::channel(false);
     // Open as long as a connection lives, wherever it moved to.
     let (living, mut lived) = mpsc::channel::<Infallible>(1);
-    let shaking = Arc::new(Semaphore::new(HANDSHAKES));
-    let connected = Arc::new(Semaphore::new(CONNECTIONS));
-    let house = House { tls: tls.clone(), clients, routes: routes.prepare(), stopped };
+    let shaking = Arc::new(Semaphore::new(limits.handshakes));
+    let connected = Arc::new(Semaphore::new(limits.connections));
+    let crowd = Crowd::new(limits);
+    let house = House { tls: tls.clone(), clients, routes: routes.prepare(), stopped, crowd };
     let mut connections = JoinSet::new();
     let mut stop = pin!(stop);
     loop {
@@ -90,8 +103,9 @@ pub async fn serve(
                 let connection = async move {
                     let guest = house.shake_hands(socket, address, home).await;
                     drop(turn);
-                    if let Some((stream, guest)) = guest {
-                        house.entertain(stream, guest).await;
+                    if let Some((stream, guest, seat)) = guest {
+                        house.entertain(stream, guest, seat.share).await;
+                        drop(seat);
                     }
                     drop((place, living));
                 };
@@ -120,6 +134,7 @@ struct House {
     clients: ClientAuth,
     routes: Routes,
     stopped: watch::Receiver<bool>,
+    crowd: Crowd,
 }
 
 impl House {
@@ -128,11 +143,15 @@ impl House {
         socket: TcpStream,
         address: SocketAddr,
         home: Home,
-    ) -> Option<(TlsStream<Socket>, Guest)> {
+    ) -> Option<(TlsStream<Socket>, Guest, Seat)> {
         let refusals = self.tls.refusals();
         let refuse = |cause, why: String| {
             refusals.tell(cause, format!("refused {address}: {why}"));
             None
+        };
+        let shaking_too = match self.crowd.shake(address.ip()) {
+            Ok(shaking) => shaking,
+            Err(why) => return refuse(causes::CROWD, why),
         };
         if let Err(error) = socket.set_nodelay(true) {
             tracing::debug!("{address} is gone already: {error}");
@@ -142,7 +161,7 @@ impl House {
             TcpConnectInfo { local_addr: socket.local_addr().ok(), remote_addr: Some(address) };
         let acceptor = TlsAcceptor::from(self.tls.server_config(self.clients));
         let shaking = acceptor.accept(Socket::new(socket)).into_fallible();
-        let stream = match timeout(HANDSHAKE_LIMIT, shaking).await {
+        let stream = match timeout(self.crowd.limits.handshake, shaking).await {
             Err(_) => return refuse(causes::TIMEOUT, "it was silent".to_owned()),
             Ok(Ok(stream)) => stream,
             Ok(Err((error, socket))) => {
@@ -165,6 +184,12 @@ impl House {
             Ok(facts) => facts.map(|facts| Peer::new(facts, self.tls.clone())),
             Err(error) => return refuse(causes::CERTIFICATE, error.to_string()),
         };
+        drop(shaking_too);
+        let seat = self.crowd.seat(peer.as_ref().map(|peer| &peer.identity), address.ip());
+        let seat = match seat {
+            Ok(seat) => seat,
+            Err(why) => return refuse(causes::CROWD, why),
+        };
         let guest = Guest {
             routes: self.routes.clone(),
             peer: peer.map(Arc::new),
@@ -173,23 +198,54 @@ impl House {
             home,
             requests: Arc::default(),
         };
-        Some((stream, guest))
+        Some((stream, guest, seat))
     }
 
-    async fn entertain(mut self, stream: TlsStream<Socket>, guest: Guest) {
+    /// Nobody calls in time, or somebody without a certificate stays for too long.
+    async fn overstays(limits: Limits, guest: &Guest) {
+        let Limits { silence, anonymous_life, .. } = limits;
+        let now = Instant::now();
+        let mut silent = Some(Pause::until(now + silence));
+        let mut staying = guest.peer.is_none().then(|| Pause::until(now + anonymous_life));
+        let (requests, refusals, info) = (&guest.requests, &guest.refusals, &guest.info);
+        let over = poll_fn(|context| {
+            // Once it has called it is not looked at again: nothing is done for a link's frames.
+            if requests.load(Relaxed) > 0 {
+                silent = None;
+            }
+            let silent = silent.as_mut().map(|pause| Pin::new(pause).poll(context));
+            let staying = staying.as_mut().map(|pause| Pin::new(pause).poll(context));
+            if [silent, staying].contains(&Some(Poll::Ready(()))) {
+                Poll::Ready(())
+            } else {
+                Poll::Pending
+            }
+        });
+        over.await;
+        if requests.load(Relaxed) == 0 {
+            let address = info.remote_addr.map_or_else(String::new, |address| address.to_string());
+            refusals.tell(causes::SILENCE, format!("let {address} go: no call came"));
+        }
+    }
+
+    async fn entertain(mut self, stream: TlsStream<Socket>, guest: Guest, share: Share) {
         let mut builder = Builder::new(Executor(guest.home.clone()));
         builder
             .timer(Clock)
-            .initial_stream_window_size(STREAM_WINDOW)
-            .initial_connection_window_size(CONNECTION_WINDOW)
+            .initial_stream_window_size(STREAM_WINDOW.min(share.window << 20))
+            .initial_connection_window_size(share.window << 20)
+            .max_concurrent_streams(share.streams)
             .keep_alive_interval(KEEP_ALIVE)
             .keep_alive_timeout(KEEP_ALIVE)
             .max_frame_size(MAX_HTTP_FRAME)
             .max_send_buf_size(SEND_BUFFER);
+        let watched = guest.clone();
+        let mut overstays = pin!(Self::overstays(self.crowd.limits, &watched));
         let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), guest));
         let ended = tokio::select! {
             ended = connection.as_mut() => Some(ended),
             _ = self.stopped.wait_for(|stopped| *stopped) => None,
+            () = overstays.as_mut() => Some(Ok(())),
         };
         let ended = if let Some(ended) = ended {
             ended

@@ -3,5 +3,6 @@
 
 mod common;
 mod keys;
+mod limits;
 mod link;
 mod tls;

@@ -57,6 +57,10 @@ pub(crate) const COMMON: Docs = &[
     ("log_filter", "What is logged: a level, or levels by module, e.g. info,dyad_net=debug."),
 ];
 
+/// The variable that every program of Dyad takes the passphrase of its key files from: the key
+/// `passphrase`, where a service has it.
+pub const PASSPHRASE: &str = "DYAD_PASSPHRASE";
+
 /// Where a configuration may come from.
 #[derive(Clone, Debug, Default)]
 pub struct Sources {
@@ -64,11 +68,15 @@ pub struct Sources {
     pub name: String,
     /// The file of `--config`.
     pub file: Option<PathBuf>,
-    /// All variables of the environment; those that begin with `DYAD_<NAME>__` are read.
+    /// All variables of the environment; those that begin with `DYAD_<NAME>__` are read, and
+    /// [`PASSPHRASE`].
     pub environment: Vec<(OsString, OsString)>,
     /// Flags: how it was written (`--set a.b`, `--log`), key and value.
     pub flags: Vec<(String, String, String)>,
 }
+
+/// Origin, key, value.
+type Variable = (String, String, String);
 
 /// A configuration that was read.
 #[derive(Clone, Debug)]
@@ -101,7 +109,12 @@ impl Sources {
             root.cover(tree::of_file(file)?);
             named.push(file.display().to_string());
         }
-        let variables = self.variables()?;
+        let mut variables = self.variables()?;
+        let defaults = tree::of_default(&C::default())?;
+        if let Some(passphrase) = self.passphrase(&defaults)? {
+            // First, so that the service's own variable is over it.
+            variables.insert(0, passphrase);
+        }
         if !variables.is_empty() {
             named.push(format!("{} of the environment", counted(variables.len(), "variable")));
         }
@@ -115,8 +128,22 @@ impl Sources {
         Ok(Loaded { config, common, sources: named.join(", ") })
     }
 
+    /// Of the variable that all programs share, for a service with that key.
+    fn passphrase(&self, defaults: &Node) -> Result<Option<Variable>, ConfigError> {
+        let Node::Table(keys, _) = defaults else { return Ok(None) };
+        let found = self.environment.iter().find(|(name, _)| name == PASSPHRASE);
+        let Some((_, value)) = found.filter(|_| keys.contains_key("passphrase")) else {
+            return Ok(None);
+        };
+        let Some(value) = value.to_str() else {
+            return Err(ConfigError::one(PASSPHRASE, "environment", "its value is not UTF-8"));
+        };
+        let origin = format!("environment variable {PASSPHRASE}");
+        Ok(Some((origin, "passphrase".to_owned(), value.to_owned())))
+    }
+
     /// Origin, key and value of each variable that is ours.
-    fn variables(&self) -> Result<Vec<(String, String, String)>, ConfigError> {
+    fn variables(&self) -> Result<Vec<Variable>, ConfigError> {
         let prefix = self.prefix();
         let mut found = Vec::new();
         for (name, value) in &self.environment {

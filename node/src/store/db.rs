@@ -56,6 +56,18 @@ impl Db {
         }
     }
 
+    /// Opens it to look at, also while a service has it open: nothing is made, brought to this
+    /// release or changed.
+    pub async fn open_to_read(url: &str) -> Result<Self> {
+        match url.strip_prefix("sqlite:") {
+            Some(rest) => {
+                Ok(Self { inner: Arc::new(sqlite::Pools::open_to_read(sqlite::at(rest)?).await?) })
+            }
+            // The URL itself is not shown: it may hold a password.
+            None => Err(unsupported("a store with this URL")),
+        }
+    }
+
     /// Runs `body` in a transaction and commits, or rolls back if it fails. If the database was
     /// busy, all of it is run again, so `body` must have no effect but on the database.
     ///

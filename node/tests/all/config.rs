@@ -1,7 +1,7 @@
 //! Configuration: which source wins, what is refused, and that nothing secret is shown.
 
 use dyad_node::config::{
-    ConfigError, Docs, Loaded, LogFormat, Secret, Sources, render_config, undocumented,
+    ConfigError, Docs, Loaded, LogFormat, PASSPHRASE, Secret, Sources, render_config, undocumented,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -328,4 +328,24 @@ fn secrets_do_not_show() {
     assert_eq!(format!("{keys:?}"), "Keys { passphrase: Secret(hidden) }");
     assert!(!render_config(&keys, &[]).contains("hunter2"));
     assert_eq!(Secret::default().reveal(), None);
+}
+
+#[test]
+fn one_variable_has_the_passphrase_of_every_program() {
+    #[derive(Debug, Default, Serialize, Deserialize)]
+    struct Keys {
+        passphrase: Secret,
+    }
+    #[derive(Debug, Default, Serialize, Deserialize)]
+    struct NoKeys {}
+    let mut sources = Sources { name: "test".to_owned(), ..Sources::default() };
+    sources.environment.push((PASSPHRASE.into(), "hunter2".into()));
+    let keys = sources.load::<Keys>().unwrap().config;
+    assert_eq!(keys.passphrase.reveal(), Some("hunter2"));
+    // Where there is nothing to lock it is nobody's key.
+    sources.load::<NoKeys>().unwrap();
+    // A program's own variable is over it.
+    sources.environment.push(("DYAD_TEST__PASSPHRASE".into(), "correct horse".into()));
+    let keys = sources.load::<Keys>().unwrap().config;
+    assert_eq!(keys.passphrase.reveal(), Some("correct horse"));
 }

@@ -24,6 +24,10 @@ pub(crate) async fn fetch(
     task.done();
     let path = out.unwrap_or_else(|| context.home.model(&job));
     model.write(&path)?;
+    // The file is there: what follows only spares the clouds' disks.
+    if let Err(error) = client.fetched(&study, &job).await {
+        crate::screen::say(&format!("the clouds do not know that it was fetched: {error}"));
+    }
     let mut json = json_of(&model);
     json["file"] = path.to_string_lossy().into();
     let text = format!("{}\n  file       {}", described(&model), path.display());

@@ -2,18 +2,23 @@
 
 #![allow(dead_code)]
 
-use dyad_net::tls::RevocationList;
+use dyad_net::tls::{Limits, RevocationList, serve_within};
 use dyad_net::{
     Authority, ClientAuth, Credentials, Identity, Issued, Peer, Role, Serial, Tls, TlsKey, Validity,
 };
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{DigitallySignedStruct, SignatureScheme};
 use std::convert::Infallible;
 use std::future::{Ready, ready};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 use tonic::body::Body;
 use tonic::codegen::http::{Request, Response, uri::PathAndQuery};
 use tonic::service::Routes;
@@ -120,6 +125,15 @@ impl Running {
     }
 
     pub(crate) async fn with(tls: &Tls, clients: ClientAuth, routes: Routes) -> Self {
+        Self::within(Limits::default(), tls, clients, routes).await
+    }
+
+    pub(crate) async fn within(
+        limits: Limits,
+        tls: &Tls,
+        clients: ClientAuth,
+        routes: Routes,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let refused = Arc::new(Mutex::new(vec![]));
@@ -131,7 +145,7 @@ impl Running {
             let stopped = async {
                 stopped.await.ok();
             };
-            dyad_net::serve(listener, &tls, clients, routes, stopped).await
+            serve_within(limits, listener, &tls, clients, routes, stopped).await
         });
         Self { address, refused, stop: Some(stop), task: Some(task) }
     }
@@ -205,4 +219,54 @@ pub(crate) async fn eventually(mut so: impl FnMut() -> bool) {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     panic!("it never came to pass");
+}
+
+/// Takes any server: to get as far as the server's own check.
+#[derive(Debug)]
+pub(crate) struct Anybody;
+
+impl ServerCertVerifier for Anybody {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        vec![SignatureScheme::ECDSA_NISTP256_SHA256]
+    }
+}
+
+/// A connection that has shaken hands without a certificate.
+pub(crate) async fn shaken_hands(address: &SocketAddr) -> TlsStream<TcpStream> {
+    let config = rustls::ClientConfig::builder_with_protocol_versions(&[&rustls::version::TLS13]);
+    let config = config.dangerous().with_custom_certificate_verifier(Arc::new(Anybody));
+    let mut config = config.with_no_client_auth();
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    let name = ServerName::try_from("dyad.internal").unwrap();
+    let socket = TcpStream::connect(address).await.unwrap();
+    TlsConnector::from(Arc::new(config)).connect(name, socket).await.unwrap()
 }

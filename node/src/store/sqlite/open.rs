@@ -113,6 +113,37 @@ impl Pools {
         Ok(Self { writer, readers, place, lock: Mutex::new(lock) })
     }
 
+    /// For reading alone, beside the service that has it open, or without one: no lock is taken and
+    /// nothing is made or changed.
+    pub(in crate::store) async fn open_to_read(at: At) -> Result<Self> {
+        let At::File(file) = at else {
+            return Err(StoreError::Unsupported {
+                what: "reading a store in memory from outside".to_owned(),
+                instead: "sqlite:///folder/file.db",
+            });
+        };
+        let place: Arc<str> = Arc::from(file.display().to_string());
+        if !file.exists() {
+            return Err(StoreError::Missing { place: place.to_string() });
+        }
+        let options = SqliteConnectOptions::new()
+            .filename(&file)
+            .create_if_missing(false)
+            .busy_timeout(BUSY)
+            .pragma("trusted_schema", "OFF")
+            .pragma("query_only", "ON");
+        let pool = SqlitePoolOptions::new().acquire_timeout(TURN).max_connections(1);
+        let pool = pool.connect_with(options).await.map_err(|e| sorted(&place, e))?;
+        let mut connection = pool.acquire().await.map_err(|e| sorted(&place, e))?;
+        let application = number(&mut connection, "PRAGMA application_id").await;
+        if application.map_err(|e| sorted(&place, e))? != APPLICATION {
+            let whose = "another program".to_owned();
+            return Err(StoreError::Foreign { place: place.to_string(), whose });
+        }
+        drop(connection);
+        Ok(Self { writer: pool.clone(), readers: pool, place, lock: Mutex::new(None) })
+    }
+
     pub(in crate::store) async fn begin(&self) -> Result<Inner> {
         self.begun(&self.writer, "BEGIN IMMEDIATE").await
     }

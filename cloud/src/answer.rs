@@ -1,0 +1,120 @@
+//! An owner's answer to a joint release, as it comes: part after part into the store, so that no
+//! more than one is in memory. It counts, and takes the place of an earlier one, when it is whole.
+//!
+//! What can be seen of a sealed answer is looked at: how many parts, and how long each is. Whether it
+//! opens, recipients alone see; then its owner answers anew, also after the release.
+
+use crate::attempt::nonce;
+use crate::house::House;
+use crate::jobs::Case;
+use crate::ledger::{Answer, State};
+use crate::refusal::{Cause, Refusal, refuse};
+use crate::release::{answer_folder, answer_object, is_recipient, layout, still_here};
+use dyad_net::seal::OVERHEAD;
+use dyad_protos::job::Opening;
+use dyad_protos::limits::CIPHERTEXTS;
+use dyad_protos::wire::cloud::v1::AnswerPart;
+use dyad_protos::{Hex, Name};
+
+/// One that is coming.
+pub struct Coming<'h> {
+    house: &'h House,
+    job: [u8; 32],
+    answer: Answer,
+    /// Ciphertexts in all.
+    count: usize,
+    next: u32,
+}
+
+impl House {
+    /// The first part says what for: is one awaited, or taken once more?
+    pub fn answer_comes(
+        &self,
+        case: &Case,
+        owner: &Name,
+        first: &AnswerPart,
+    ) -> Result<Coming<'_>, Refusal> {
+        let job = &case.row.job;
+        if job.opening != Opening::Joint {
+            let what = "this model is released to each recipient: no answer is needed";
+            return refuse(Cause::State, what);
+        }
+        if !matches!(case.row.state, State::Sealed | State::Released) {
+            let what = format!("the job is {}: no answer is awaited", case.row.state);
+            return refuse(Cause::State, what);
+        }
+        still_here(case)?;
+        let recipient: Name = first.recipient.parse()?;
+        is_recipient(case, &recipient)?;
+        let plan = case.study.training(job)?;
+        let words: usize = plan.plan().released().iter().map(|meta| meta.shape.len()).sum();
+        let count = words.div_ceil(layout(&self.params)?.slots());
+        let parts = count.div_ceil(CIPHERTEXTS) as u32;
+        let folder = Hex(nonce()?).to_string();
+        let answer = Answer { owner: owner.clone(), recipient, parts, folder };
+        Ok(Coming { house: self, job: job.digest(), answer, count, next: 0 })
+    }
+}
+
+impl Coming<'_> {
+    /// Stores a part.
+    pub async fn part(&mut self, part: AnswerPart) -> Result<(), Refusal> {
+        let Answer { parts, recipient, .. } = &self.answer;
+        let is_next = part.index == self.next && part.index < *parts;
+        if !is_next || part.parts != *parts || part.recipient != recipient.as_str() {
+            let what = format!(
+                "part {} of {} where {} of {parts} is awaited, for {recipient}: the answer is not \
+                 taken, send it again",
+                part.index, part.parts, self.next
+            );
+            return refuse(Cause::Message, what);
+        }
+        let here = self.count.saturating_sub(part.index as usize * CIPHERTEXTS).min(CIPHERTEXTS);
+        let most = OVERHEAD + here * (4 * self.house.params.size().bits().div_ceil(8) + 256) + 4;
+        let least = OVERHEAD + here * (4 * self.house.params.size().bits().div_ceil(8));
+        if !(least..=most).contains(&part.sealed.len()) {
+            let what = format!(
+                "part {} of the answer has {} bytes, which {here} partial decryptions cannot have: \
+                 the answer is not taken, send it again",
+                part.index,
+                part.sealed.len()
+            );
+            return refuse(Cause::Message, what);
+        }
+        let object = answer_object(&self.job, &self.answer, part.index);
+        self.house.bulk.put(&object, part.sealed).await?;
+        self.next += 1;
+        Ok(())
+    }
+
+    /// All parts are there: from now on it counts.
+    pub async fn whole(self) -> Result<(), Refusal> {
+        let Answer { owner, recipient, parts, .. } = &self.answer;
+        if self.next != *parts {
+            let what = format!("{} of {parts} parts came: the answer is not taken", self.next);
+            return refuse(Cause::Message, what);
+        }
+        let (house, job) = (self.house, &self.job);
+        let before = house.ledger.answered(job, &self.answer).await?;
+        let what = if before.is_some() { "model answered anew" } else { "model answered" };
+        house.audit(owner.as_str(), what, job).await?;
+        if let Some(before) = before.filter(|before| !before.is_empty()) {
+            house.bulk.delete_prefix(&answer_folder(job, owner, recipient, &before)).await?;
+        }
+        let case = house.case(job).await?;
+        if case.row.state == State::Sealed && house.answers_awaited(&case).await?.is_empty() {
+            house.ledger.advance(job, &[State::Sealed], State::Released).await?;
+            house.audit(house.me.identity.name.as_str(), "model released", job).await?;
+        }
+        Ok(())
+    }
+
+    /// It will not be whole: what came of it is deleted.
+    pub async fn drop_it(self) {
+        let Answer { owner, recipient, folder, .. } = &self.answer;
+        let folder = answer_folder(&self.job, owner, recipient, folder);
+        if let Err(error) = self.house.bulk.delete_prefix(&folder).await {
+            tracing::warn!("what is left of an answer goes when its job does: {error}");
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! What clouds refuse, wait out and leave behind: the services in one process, looked at from
+//! within their folders.
+
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
+
+mod answers;
+mod centre;
+mod common;
+mod impostor;
+mod leftovers;
+mod quotas;
+
+/// Tests run one after the other: each has a machine's worth of services.
+static ONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
