@@ -13,12 +13,16 @@ mod home;
 mod peer;
 mod server;
 mod state;
+#[cfg(feature = "testkit")]
+mod testkit;
 mod verify;
 
 pub use client::{Expect, Who, anonymous_channel};
 pub use peer::{Peer, peer};
 pub use server::{CONNECTIONS, ClientAuth, GRACE, HANDSHAKES, serve};
 pub use state::{RevocationList, Tls};
+#[cfg(feature = "testkit")]
+pub use testkit::insecure_log_keys;
 
 pub(crate) use client::Connector;
 pub(crate) use home::{Executor, Home};
