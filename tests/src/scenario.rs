@@ -29,6 +29,8 @@ pub struct Scenario {
     pub mode: Mode,
     /// How the model is opened.
     pub opening: Opening,
+    /// Who gets it; nobody named: all.
+    pub recipients: Vec<Name>,
     /// How it is trained.
     pub training: Training,
     /// Steps between checkpoints.
@@ -47,6 +49,7 @@ impl Scenario {
             owners: 3,
             mode: Mode::Sealed,
             opening: Opening::Each,
+            recipients: vec![],
             training,
             checkpoint: 10,
             faults: vec![],
@@ -250,7 +253,7 @@ pub async fn propose(study: &Study, scenario: &Scenario) -> anyhow::Result<Prepa
         study: &study.name,
         training: Described::Short(&scenario.training),
         opening: scenario.opening,
-        recipients: vec![],
+        recipients: scenario.recipients.clone(),
         may_predict: vec![],
         uploads: vec![],
         leave_out: false,
