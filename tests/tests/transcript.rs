@@ -32,7 +32,7 @@ static ONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 async fn of_rows(needles: &mut Needles, study: &Study, frozen: &Frozen) {
     let source = study.owners[0].source(frozen, &study.sample.table).await.unwrap();
     let width = source.places.width();
-    let point = frozen.study.draft.fraction_bits;
+    let point = frozen.study.draft.fraction_bits as u8;
     let unit = (-f64::from(point)).exp2();
     let values = source.values(0..source.len()).unwrap();
     for row in values.chunks(width) {

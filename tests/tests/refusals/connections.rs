@@ -85,7 +85,7 @@ async fn nobody_gets_in() {
     // A revoked one: enrolled, then taken back by the key centre's people.
     let token = services.token(Role::Owner, "gone").await.unwrap();
     let gone = Member::enrol(&path.join("gone"), &token, None, None).await.unwrap();
-    services.call(Role::Kgc, &["revoke", "--role", "owner", "--name", "gone"]).await.unwrap();
+    services.call(Role::Kgc, &["revoke", "owner", "gone"]).await.unwrap();
     // Clouds ask once a second here.
     tokio::time::sleep(Duration::from_secs(3)).await;
 

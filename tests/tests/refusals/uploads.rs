@@ -1,11 +1,12 @@
 //! Uploads that are not what they were announced as.
 
-use crate::common::{ONE, cloud, member, refused};
+use crate::common::{ONE, cloud, member, now, refused};
 use dyad_client::job::State;
 use dyad_local::{Parameters, World};
 use dyad_net::member::Member;
+use dyad_protos::consent::{APPROVED, approval};
 use dyad_protos::upload::{ANNOUNCED, Mode, VERSION};
-use dyad_protos::wire::cloud::v1::{BeginRequest, Chunk, Stored, UploadRequest};
+use dyad_protos::wire::cloud::v1::{ApproveRequest, BeginRequest, Chunk, Stored, UploadRequest};
 use dyad_protos::wire::kgc::v1::StudyRequest;
 use dyad_protos::{Document, Hex, Manifest, Role};
 use dyad_tests::scenario::{Scenario, approve_all, join, propose, upload_all, watch_to_the_end};
@@ -92,7 +93,18 @@ async fn what_is_altered_is_refused() {
     let mut scenario = Scenario::new().unwrap();
     scenario.training.epochs = 1;
     let prepared = propose(&study, &scenario).await.unwrap();
-    approve_all(&study, &prepared).await.unwrap();
+    // The owner's own program does not approve of what it did not upload.
+    let error = approve_all(&study, &prepared).await.unwrap_err().to_string();
+    assert!(error.contains("Do not approve it"), "{error}");
+    let (job, expires) = (prepared.job.digest(), now() + 600);
+    for role in [Role::C0, Role::C1] {
+        let approve = ApproveRequest {
+            job: job.to_vec().into(),
+            expires,
+            signature: zero.sign.sign(APPROVED, &approval(&job, expires)).0.to_vec().into(),
+        };
+        cloud(&zero, role).approve(approve).await.unwrap();
+    }
     let watching = tokio::time::timeout(
         std::time::Duration::from_secs(30),
         watch_to_the_end(&study, &prepared),
