@@ -269,10 +269,11 @@ fn bodies(plain: &[u8]) -> anyhow::Result<Vec<u8>> {
 }
 
 /// What must not be found.
-#[derive(Default)]
 pub struct Needles {
     all: Vec<(Vec<u8>, &'static str)>,
     by_start: HashMap<[u8; START], Vec<usize>>,
+    /// A bit for the first three bytes of each: most of what is searched begins no needle.
+    begins: Vec<u64>,
 }
 
 /// Bytes that a needle has at least: fewer are found by chance.
@@ -280,17 +281,31 @@ const START: usize = 8;
 /// Of these so many that are not those of small numbers.
 const TELLING: usize = 4;
 
+/// Where the bit of a beginning is.
+fn bit(bytes: &[u8]) -> (usize, u64) {
+    let number = usize::from(bytes[0]) << 16 | usize::from(bytes[1]) << 8 | usize::from(bytes[2]);
+    (number / 64, 1 << (number % 64))
+}
+
+impl Default for Needles {
+    fn default() -> Self {
+        Self { all: Vec::new(), by_start: HashMap::new(), begins: vec![0; (1 << 24) / 64] }
+    }
+}
+
 impl Needles {
     /// Looks for this too, unless it is so short or so plain that chance would show it.
     pub fn add(&mut self, kind: &'static str, bytes: Vec<u8>) {
         let telling = bytes.iter().filter(|byte| !matches!(byte, 0 | 0xff)).count();
-        if telling < TELLING {
+        let Some(start) = bytes.first_chunk().filter(|_| telling >= TELLING) else { return };
+        let same = self.by_start.entry(*start).or_default();
+        if same.iter().any(|index| self.all[*index].0 == bytes) {
             return;
         }
-        if let Some(start) = bytes.first_chunk() {
-            self.by_start.entry(*start).or_default().push(self.all.len());
-            self.all.push((bytes, kind));
-        }
+        same.push(self.all.len());
+        let (word, mask) = bit(&bytes);
+        self.begins[word] |= mask;
+        self.all.push((bytes, kind));
     }
 
     /// Two numbers that lie beside each other, in each way that a program would write them: `scales`
@@ -340,14 +355,20 @@ impl Needles {
     #[must_use]
     pub fn found(&self, bytes: &[u8]) -> HashMap<&'static str, usize> {
         let mut found = HashMap::new();
-        for (at, start) in bytes.windows(START).enumerate() {
-            let Some(start) = start.first_chunk::<START>() else { continue };
-            for index in self.by_start.get(start).into_iter().flatten() {
-                let (needle, kind) = &self.all[*index];
-                if bytes[at..].starts_with(needle) {
-                    found.entry(*kind).or_insert(at);
+        let mut at = 0;
+        while at + START <= bytes.len() {
+            let (word, mask) = bit(&bytes[at..]);
+            if self.begins[word] & mask != 0
+                && let Some(start) = bytes[at..].first_chunk::<START>()
+            {
+                for index in self.by_start.get(start).into_iter().flatten() {
+                    let (needle, kind) = &self.all[*index];
+                    if bytes[at..].starts_with(needle) {
+                        found.entry(*kind).or_insert(at);
+                    }
                 }
             }
+            at += 1;
         }
         found
     }

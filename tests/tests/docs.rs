@@ -45,7 +45,8 @@ fn said(output: &Output) -> String {
 
 #[test]
 fn blocks_are_found() {
-    let text = "<!-- run -->\n```sh\none\n```\nor\n```sh\ntwo\n```\n<!-- run -->\n\n```sh\n3\n```\n";
+    let text =
+        "<!-- run -->\n```sh\none\n```\nor\n```sh\ntwo\n```\n<!-- run -->\n\n```sh\n3\n```\n";
     assert_eq!(blocks(text, Some("<!-- run -->"), "sh"), ["one\n", "3\n"]);
     assert_eq!(blocks(text, None, "sh").len(), 3);
 }
@@ -85,7 +86,8 @@ fn the_quick_start_runs() {
     assert!(built.contains("target/release:$PATH"), "{built}");
 
     // Whatever fails ends it, and the services with it.
-    let mut script = "set -euo pipefail\ntrap 'kill $(jobs -p) 2> /dev/null || true' EXIT\n".to_owned();
+    let mut script =
+        "set -euo pipefail\ntrap 'kill $(jobs -p) 2> /dev/null || true' EXIT\n".to_owned();
     for block in &run {
         script.push_str(block);
     }
@@ -147,9 +149,9 @@ fn run_line(line: &str, folder: &Path) {
     match arguments[..] {
         ["cargo", "run", "--release"] => {
             let said = run("dyad-local", &[]);
-            let same = said.lines().any(|line| {
-                line.contains("weights identical") && line.trim_end().ends_with("yes")
-            });
+            let same = said
+                .lines()
+                .any(|line| line.contains("weights identical") && line.trim_end().ends_with("yes"));
             assert!(same, "{said}");
         }
         ["cargo", "run", "--release", "--", ref rest @ ..] => {

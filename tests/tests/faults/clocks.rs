@@ -50,7 +50,9 @@ fn shim(folder: &Path) -> Option<PathBuf> {
     command.args(["-shared", "-fPIC", "-O1", "-o"]).arg(&library).arg(&source).arg("-ldl");
     let made = command.status().is_ok_and(|status| status.success());
     if !made {
-        println!("SKIPPED: clocks that are wrong: no C compiler makes a library to load before libc");
+        println!(
+            "SKIPPED: clocks that are wrong: no C compiler makes a library to load before libc"
+        );
     }
     made.then_some(library)
 }
@@ -95,8 +97,7 @@ async fn errors_speak_of_clocks_and_then_all_is_well() {
     let mut services = Processes::start(path).await.unwrap();
     let mut study = join(&services, path, 2).await.unwrap();
     let owners = std::mem::take(&mut study.owners);
-    study.owners =
-        owners.into_iter().map(|owner| owner.patient(Duration::from_secs(1))).collect();
+    study.owners = owners.into_iter().map(|owner| owner.patient(Duration::from_secs(1))).collect();
 
     // A cloud for which no certificate is good yet, or any more.
     for role in [Role::C0, Role::C1] {

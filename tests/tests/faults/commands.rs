@@ -61,7 +61,8 @@ fn large(folder: &Path) -> (PathBuf, Sample) {
         .unwrap();
     }
     text.push_str(",y\n");
-    schema.push_str("\n[[columns]]\nname = \"y\"\nkind = \"classes\"\nclasses = [\"no\", \"yes\"]\n");
+    schema
+        .push_str("\n[[columns]]\nname = \"y\"\nkind = \"classes\"\nclasses = [\"no\", \"yes\"]\n");
     for row in 0..ROWS {
         write!(text, "r{row}").unwrap();
         for column in 0..COLUMNS {
@@ -102,10 +103,11 @@ async fn an_upload_goes_on_behind_what_was_acknowledged() {
         }
         assert!(!killed(child).await, "it ended before it was killed");
         sent.push(line.passed(Way::ToService) - before);
-        let uploads = Client::open(Home::at(&home), &Access { passphrase: None, insecure_demo: true })
-            .unwrap()
-            .uploads()
-            .unwrap();
+        let uploads =
+            Client::open(Home::at(&home), &Access { passphrase: None, insecure_demo: true })
+                .unwrap()
+                .uploads()
+                .unwrap();
         assert_eq!(uploads.len(), 1, "it goes on with the one that it began");
         assert_eq!(uploads[0].state, State::Sending);
     }

@@ -1,6 +1,6 @@
 //! Disks that are full.
 
-use crate::common::{ONE, at_step, approved, ends_well, says, some_seconds};
+use crate::common::{ONE, approved, at_step, ends_well, says, some_seconds};
 use dyad_protos::Role;
 use dyad_protos::upload::Mode;
 use dyad_tests::scenario::{Study, join, upload_all};
@@ -116,9 +116,8 @@ async fn files_that_may_not_grow() {
     impatient(&mut study).await;
     for role in [Role::C0, Role::C1] {
         let store = services.store(role);
-        let largest = ["ledger.db", "ledger.db-wal"].map(|name| {
-            std::fs::metadata(store.join(name)).map_or(0, |file| file.len())
-        });
+        let largest = ["ledger.db", "ledger.db-wal"]
+            .map(|name| std::fs::metadata(store.join(name)).map_or(0, |file| file.len()));
         // In blocks of 512 bytes. The signal that would end the process at the limit is ignored.
         let blocks = largest[0].max(largest[1]) / 512 + 8;
         let script = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\"");

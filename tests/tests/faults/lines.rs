@@ -1,6 +1,6 @@
 //! Lines that are cut, held up or slow.
 
-use crate::common::{ONE, at_step, approved, some_seconds, until};
+use crate::common::{ONE, approved, at_step, some_seconds, until};
 use dyad_client::job::State;
 use dyad_protos::Role;
 use dyad_protos::job::Opening;

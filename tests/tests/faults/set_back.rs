@@ -1,7 +1,7 @@
 //! Stores that are put back to an older copy, on one side. Either the very bits, or a reason in
 //! words; and no attempt has the nonces of another, so that no mask comes twice.
 
-use crate::common::{ONE, at_step, approved, ends_well, some_seconds, standing, until};
+use crate::common::{ONE, approved, at_step, ends_well, some_seconds, standing, until};
 use dyad_client::job::State;
 use dyad_cloud::ledger::MIGRATIONS;
 use dyad_node::store::{Db, sql};
@@ -156,7 +156,11 @@ async fn to_before_the_model() {
         tokio::time::sleep(Duration::from_secs(3)).await;
         let now = standing(&study, &prepared).await.unwrap();
         let fetched = study.owners[0].fetch(&prepared.study, &prepared.job.digest()).await;
-        println!("{role}: {:?}, {:?}", now.each_ref().map(|s| (s.state, &s.reason)), fetched.is_ok());
+        println!(
+            "{role}: {:?}, {:?}",
+            now.each_ref().map(|s| (s.state, &s.reason)),
+            fetched.is_ok()
+        );
         let Err(error) = fetched else {
             // Then it is the right one.
             ends_well(&study, &prepared).await;

@@ -4,7 +4,9 @@ use crate::common::{ONE, member, refusals};
 use dyad_net::member::Member;
 use dyad_net::retry::explain;
 use dyad_net::tls::causes;
-use dyad_net::{Authority, Credentials, Expect, Identity, Tls, TlsKey, Validity, anonymous_channel};
+use dyad_net::{
+    Authority, Credentials, Expect, Identity, Tls, TlsKey, Validity, anonymous_channel,
+};
 use dyad_protos::Role;
 use dyad_protos::upload::Mode;
 use dyad_protos::wire::cloud::v1::cloud_client::CloudClient;
@@ -30,7 +32,9 @@ async fn call(role: Role, channel: Channel) -> Status {
             let called = RegistryClient::new(channel).revocations(RevocationsRequest {}).await;
             called.map_or_else(|status| status, |_| Status::ok("let in"))
         }
-        _ => CloudClient::new(channel).job(JobRequest { job: vec![1; 32].into() }).await.unwrap_err(),
+        _ => {
+            CloudClient::new(channel).job(JobRequest { job: vec![1; 32].into() }).await.unwrap_err()
+        }
     }
 }
 
@@ -70,7 +74,8 @@ async fn nobody_gets_in() {
         Role::Kgc => zero.kgc.address.clone(),
         role => zero.service(role).unwrap().address,
     };
-    let pem = std::fs::read_to_string(services.store(Role::Kgc).join("keys/authority.pem")).unwrap();
+    let pem =
+        std::fs::read_to_string(services.store(Role::Kgc).join("keys/authority.pem")).unwrap();
     let authority = Authority::from_pem(&pem).unwrap();
     let other = Authority::create(&"other".parse().unwrap()).unwrap();
     let now = SystemTime::now();
@@ -102,7 +107,10 @@ async fn nobody_gets_in() {
         // No certificate. The key centre has calls for those who are to be enrolled, and no other.
         let expect = Expect::role(role);
         let (channel, _) = anonymous_channel(&to, root.fingerprint(), expect).await.unwrap();
-        told(&call(role, channel).await, if role == Role::Kgc { "enrol" } else { causes::NO_CERTIFICATE });
+        told(
+            &call(role, channel).await,
+            if role == Role::Kgc { "enrol" } else { causes::NO_CERTIFICATE },
+        );
         for (validity, cause) in [(past, causes::EXPIRED), (future, causes::EXPIRED)] {
             let shown = issued(&authority, &north, validity, fresh());
             let tls = Tls::new(shown, root.clone(), None).unwrap();

@@ -14,7 +14,8 @@ async fn is_refused_by_everybody() {
     let token = services.token(Role::Owner, "north").await.unwrap();
     let home = || Home::at(path.join("north"));
     let mut access = Access { passphrase: None, insecure_demo: false };
-    let refused = |what: String| assert!(what.contains("public") && what.contains("demo"), "{what}");
+    let refused =
+        |what: String| assert!(what.contains("public") && what.contains("demo"), "{what}");
     let error = Client::enrol(home(), &token, &access).await.unwrap_err().to_string();
     assert!(error.contains("insecure-demo") && error.contains("published"), "{error}");
     let error = Client::open(home(), &access).unwrap_err().to_string();

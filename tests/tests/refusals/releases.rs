@@ -12,9 +12,7 @@ use dyad_protos::upload::Mode;
 use dyad_protos::wire::cloud::v1::JobRequest;
 use dyad_protos::wire::peer::v1::auxiliary_client::AuxiliaryClient;
 use dyad_protos::wire::peer::v1::{Checkpoint, SealRequest, SignRequest};
-use dyad_tests::scenario::{
-    Scenario, approve_all, join, propose, upload_all, watch_to_the_end,
-};
+use dyad_tests::scenario::{Scenario, approve_all, join, propose, upload_all, watch_to_the_end};
 use std::path::Path;
 use tonic::Code;
 

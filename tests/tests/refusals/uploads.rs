@@ -53,7 +53,10 @@ async fn what_is_altered_is_refused() {
     let chunk = |index: u32, content: u8| Chunk {
         upload: digest.to_vec().into(),
         index,
-        pseudonyms: (0..40 * 16).map(|i| (i / 16) as u8 + 40 * index as u8).collect::<Vec<_>>().into(),
+        pseudonyms: (0..40 * 16)
+            .map(|i| (i / 16) as u8 + 40 * index as u8)
+            .collect::<Vec<_>>()
+            .into(),
         sealed: vec![content; 5000].into(),
     };
     for role in [Role::C0, Role::C1] {
