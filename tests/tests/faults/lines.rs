@@ -86,6 +86,7 @@ async fn owners_are_told() {
         assert!(start.elapsed() < Duration::from_secs(20));
         line.set(Weather::Fair);
     }
+    upload_all(&study, Mode::Sealed).await.unwrap();
     services.line(Role::Kgc).unwrap().set(Weather::Cut);
     // What the key centre is not needed for goes on without it.
     upload_all(&study, Mode::Sealed).await.unwrap();
