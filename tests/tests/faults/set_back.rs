@@ -120,7 +120,7 @@ async fn to_before_an_upload() {
         let error =
             dyad_tests::scenario::propose(&study, &some_seconds(1)).await.unwrap_err().to_string();
         println!("{role}: {error}");
-// Nothing is begun with an upload that one of them lacks.
+        // Nothing is begun with an upload that one of them lacks.
         assert!(error.contains("upload"), "{error}");
         for owner in &study.owners {
             for upload in owner.uploads().unwrap() {
