@@ -41,20 +41,19 @@ async fn bad_for_longer_than_anybody_waits() {
     let folder = tempfile::tempdir().unwrap();
     let mut services = Processes::start_behind_lines(folder.path()).await.unwrap();
     for role in [Role::C0, Role::C1] {
-        services.manner(role, Manner::default().set("patience", "1"));
+        services.manner(role, Manner::default().set("patience", "3"));
     }
-    services.manner(Role::Kgc, Manner::default().set("limits.wait_seconds", "1"));
+    services.manner(Role::Kgc, Manner::default().set("limits.wait_seconds", "3"));
     for role in [Role::Kgc, Role::C0, Role::C1] {
         crate::common::restart(&mut services, role).await;
     }
     let mut scenario = some_seconds(8);
     (scenario.opening, scenario.mode) = (Opening::Joint, Mode::Packed);
-    let line = |who, weather, when| Fault::line(who, weather, when, 3000);
+    let line = |who, weather, when| Fault::line(who, weather, when, 6500);
     scenario.faults = vec![
         line(Role::C0, Weather::Cut, When::Step(20)),
         line(Role::C0, Weather::Held, When::Step(60)),
         line(Role::Kgc, Weather::Held, When::Step(100)),
-        line(Role::Kgc, Weather::Cut, When::Step(150)),
     ];
     let outcome = play(&mut services, folder.path(), &scenario).await.unwrap();
     println!("{} attempts; {:#?}", outcome.status.attempts, outcome.reasons);
