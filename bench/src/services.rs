@@ -399,7 +399,7 @@ fn resume(show: Show<'_>) -> Done {
         let mut times = runtime.block_on(async {
             let folder = tempfile::Builder::new().prefix("dyad-bench-").tempdir()?;
             let mut processes = Processes::start(folder.path()).await?;
-            let fault = |i| Fault { who, when: When::Step(20 + 60 * i), down: 0 };
+            let fault = |i| Fault::killed(who, When::Step(20 + 60 * i), 0);
             let mut scenario = Scenario::new()?;
             scenario.training.epochs = 12;
             scenario.faults = (0..KILLS).map(fault).collect();

@@ -99,7 +99,7 @@ impl House {
         let Some((text, signature)) = self.ledger.study(digest).await? else {
             return refuse(Cause::Unknown, "this study is not known here yet");
         };
-        self.remember(&text, &signature)
+        Ok(self.remember(self.checked(&text, &signature)?))
     }
 
     /// A study that somebody shows: checked, and kept.
@@ -108,23 +108,28 @@ impl House {
         if let Some(known) = self.known(&digest) {
             return Ok(known);
         }
-        let frozen = self.remember(text, signature)?;
+        let frozen = self.checked(text, signature)?;
+        // Stored before it is remembered: if the disk is full or the caller hangs up in between,
+        // whoever comes next must find it neither here nor there.
         self.ledger.keep_study(&digest, text, signature).await?;
-        Ok(frozen)
+        Ok(self.remember(frozen))
     }
 
     fn known(&self, digest: &[u8; 32]) -> Option<Arc<Frozen>> {
         self.studies.lock().unwrap_or_else(PoisonError::into_inner).get(digest).cloned()
     }
 
-    fn remember(&self, text: &[u8], signature: &[u8]) -> Result<Arc<Frozen>, Refusal> {
+    fn checked(&self, text: &[u8], signature: &[u8]) -> Result<Arc<Frozen>, Refusal> {
         // Proofs of many members take a while.
-        let frozen = tokio::task::block_in_place(|| {
+        tokio::task::block_in_place(|| {
             Frozen::check(text, signature, &self.me, &self.params).map(Arc::new)
-        })?;
+        })
+    }
+
+    fn remember(&self, frozen: Arc<Frozen>) -> Arc<Frozen> {
         let mut studies = self.studies.lock().unwrap_or_else(PoisonError::into_inner);
         studies.insert(frozen.study.digest(), Arc::clone(&frozen));
-        Ok(frozen)
+        frozen
     }
 
     /// The owner who asks.

@@ -2,6 +2,7 @@
 
 use crate::blind::blind;
 use crate::peer::C0;
+use dyad_bcp::packing::SlotLayout;
 use dyad_cloud::align::Alignment;
 use dyad_cloud::codec;
 use dyad_cloud::house::House;
@@ -43,15 +44,22 @@ pub(crate) async fn gather(
 
 /// Statistical distances add up over all values that are blinded.
 fn blinds_suffice(house: &House, case: &Case, rows: &[UploadRow]) -> Result<(), Refusal> {
-    let mut blinded = 0_u64;
+    let layout = layout(&house.params, case.study.study.draft.value_bits)?;
+    let mut blinded = Vec::new();
     for row in rows.iter().filter(|row| row.manifest.mode == Mode::Packed) {
         let places = row.manifest.places(&case.study.study);
         let places = places.map_err(|what| Refusal::new(Cause::Data, what))?;
-        blinded = blinded.saturating_add(row.manifest.rows.saturating_mul(places.width() as u64));
+        blinded.push((row.manifest.rows, places.width() as u64));
     }
-    let layout = layout(&house.params, case.study.study.draft.value_bits)?;
+    enough(&layout, &blinded)
+}
+
+/// For so many rows of so many values each?
+fn enough(layout: &SlotLayout, blinded: &[(u64, u64)]) -> Result<(), Refusal> {
+    let values = blinded.iter().map(|(rows, width)| rows.saturating_mul(*width));
+    let values = values.fold(0, u64::saturating_add);
     // Two blinds hide each value: the owner's and C1's.
-    if layout.allows(blinded.saturating_mul(2)) {
+    if layout.allows(values.saturating_mul(2)) {
         return Ok(());
     }
     refuse(Cause::Limit, "too many packed values for their blinds: upload them sealed")
@@ -111,4 +119,32 @@ async fn packed(
     let (shares, sent) = tokio::join!(blinding, c0.transform(ReceiverStream::new(receiver)));
     sent?;
     shares
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use dyad_bcp::PublicParams;
+    use dyad_protos::limits::ROWS;
+
+    /// 2^-80 for each of two blinds of a value, 2^-40 for a job: 2^39 values and no more.
+    #[test]
+    fn blinds_bound_what_is_packed() {
+        let digits: String = include_str!("../../kgc/demo/params.hex").split_whitespace().collect();
+        let byte = |at| u8::from_str_radix(&digits[at..at + 2], 16).unwrap();
+        let bytes: Vec<u8> = (0..digits.len()).step_by(2).map(byte).collect();
+        let layout = layout(&PublicParams::from_bytes(&bytes).unwrap(), 17).unwrap();
+        let half = 1 << 38;
+        for fits in [&[][..], &[(1, 1)], &[(1 << 28, 1 << 11)], &[(half, 1), (1, half)]] {
+            assert!(enough(&layout, fits).is_ok(), "{fits:?}");
+        }
+        // Together, at the limits of an upload, and beyond what 64 bits count.
+        let most = [(ROWS, 1 << 20)];
+        for beyond in [&[(half, 2), (1, 1)][..], &most, &[(u64::MAX, 3), (u64::MAX, 1)]] {
+            let refused = enough(&layout, beyond).unwrap_err();
+            assert_eq!(refused.cause, Cause::Limit);
+            assert!(refused.what.contains("upload them sealed"), "{}", refused.what);
+        }
+    }
 }

@@ -5,4 +5,4 @@
 pub mod twin;
 mod world;
 
-pub use world::{Parameters, World};
+pub use world::{Parameters, Place, World};

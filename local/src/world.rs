@@ -27,9 +27,19 @@ pub enum Parameters {
     Fresh(usize),
 }
 
+/// Where a service is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Where it listens.
+    pub listens: SocketAddr,
+    /// Where the others are told that it is.
+    pub told: SocketAddr,
+}
+
 /// The three services.
 pub struct World {
     folder: PathBuf,
+    places: BTreeMap<Role, Place>,
     kgc: KgcConfig,
     clouds: BTreeMap<Role, CloudConfig>,
     running: BTreeMap<Role, Running>,
@@ -43,8 +53,24 @@ struct Running {
 impl World {
     /// Makes a key centre, has both clouds enrolled, and starts all three.
     pub async fn start(folder: &Path, parameters: Parameters) -> anyhow::Result<Self> {
+        let mut places = BTreeMap::new();
+        for role in [Role::Kgc, Role::C0, Role::C1] {
+            let listens = free_address().await?;
+            places.insert(role, Place { listens, told: listens });
+        }
+        Self::start_at(folder, parameters, places).await
+    }
+
+    /// The same, with a place for each of the three.
+    pub async fn start_at(
+        folder: &Path,
+        parameters: Parameters,
+        places: BTreeMap<Role, Place>,
+    ) -> anyhow::Result<Self> {
+        let place = places.get(&Role::Kgc).context("the key centre has no place")?;
         let kgc = KgcConfig {
-            listen: free_address().await?.to_string(),
+            listen: place.listens.to_string(),
+            address: place.told.to_string(),
             store: folder.join("kgc"),
             insecure_demo: parameters == Parameters::InsecureDemo,
             ..KgcConfig::default()
@@ -56,7 +82,7 @@ impl World {
         };
         tokio::task::block_in_place(|| dyad_kgc::init(&kgc, &init))?;
         let (folder, clouds) = (folder.to_owned(), BTreeMap::new());
-        let mut world = Self { folder, kgc, clouds, running: BTreeMap::new() };
+        let mut world = Self { folder, places, kgc, clouds, running: BTreeMap::new() };
         // Before it runs: until it answers, whoever wants a token opens its store himself.
         let tokens = [
             (Role::C0, world.token(Role::C0, "c0").await?),
@@ -79,8 +105,10 @@ impl World {
         token: &str,
         parameters: Parameters,
     ) -> anyhow::Result<()> {
+        let place = self.places.get(&role).with_context(|| format!("{role} has no place"))?;
         let config = CloudConfig {
-            listen: free_address().await?,
+            listen: place.listens,
+            address: place.told.to_string(),
             folder: self.folder.join(role.as_str()),
             refresh: 1,
             insecure_demo: parameters == Parameters::InsecureDemo,
@@ -98,6 +126,12 @@ impl World {
     pub async fn token(&self, role: Role, name: &str) -> anyhow::Result<String> {
         let token = dyad_kgc::token(&self.kgc, role, &name.parse()?, TOKEN).await?;
         Ok(token.to_string())
+    }
+
+    /// What a service has counted since it was started.
+    #[must_use]
+    pub fn metrics(&self, role: Role) -> Option<String> {
+        Some(self.running.get(&role)?.context.metrics.render())
     }
 
     /// Where everything is.

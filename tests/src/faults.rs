@@ -1,5 +1,6 @@
-//! Who dies when: faults as data.
+//! What happens to whom, and when: faults as data.
 
+use crate::line::Weather;
 use dyad_protos::Role;
 use std::fmt;
 
@@ -16,21 +17,51 @@ pub enum When {
     Sealing(u64),
 }
 
-/// A service is killed, and started again after so many milliseconds.
+/// What happens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum What {
+    /// It is killed, and started again.
+    Killed,
+    /// The line to it is not what it was.
+    Line(Weather),
+}
+
+/// Something happens to a service, for so many milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fault {
-    /// Who.
+    /// To whom.
     pub who: Role,
+    /// What.
+    pub what: What,
     /// When.
     pub when: When,
-    /// Down for so many milliseconds.
+    /// For so many milliseconds.
     pub down: u64,
+}
+
+impl Fault {
+    /// A service is killed, and started again after so many milliseconds.
+    #[must_use]
+    pub const fn killed(who: Role, when: When, down: u64) -> Self {
+        Self { who, what: What::Killed, when, down }
+    }
+
+    /// The line to a service is such for so many milliseconds.
+    #[must_use]
+    pub const fn line(who: Role, weather: Weather, when: When, down: u64) -> Self {
+        Self { who, what: What::Line(weather), when, down }
+    }
 }
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { who, when, down } = self;
-        write!(f, "{who} dies at {when:?}, for {down} ms")
+        let Self { who, what, when, down } = self;
+        match what {
+            What::Killed => write!(f, "{who} dies at {when:?}, for {down} ms"),
+            What::Line(weather) => {
+                write!(f, "the line to {who} is {weather:?} at {when:?}, for {down} ms")
+            }
+        }
     }
 }
 
@@ -55,7 +86,15 @@ pub fn drawn(seed: u64, steps: u64) -> Vec<Fault> {
             2 => When::Sealing(draw(300)),
             _ => When::Step(draw(steps)),
         };
-        Fault { who, when, down: draw(800) }
+        let what = match draw(6) {
+            0 => What::Line(Weather::Cut),
+            1 => What::Line(Weather::Held),
+            2 => What::Line(Weather::Slow(20_000 + draw(1_000_000) as u32)),
+            _ => What::Killed,
+        };
+        // Lines may be bad for longer than a kill lasts: also for longer than anybody's patience.
+        let down = if what == What::Killed { draw(800) } else { draw(4000) };
+        Fault { who, what, when, down }
     };
     let mut faults: Vec<_> = (0..count).map(fault).collect();
     faults.sort_by_key(|fault| fault.when);
@@ -70,5 +109,8 @@ mod tests {
     fn a_seed_is_a_plan() {
         assert_eq!(drawn(7, 100), drawn(7, 100));
         assert!((0..100).any(|seed| drawn(seed, 100).len() > 1));
+        let all: Vec<_> = (0..100).flat_map(|seed| drawn(seed, 100)).collect();
+        assert!(all.iter().any(|fault| fault.what == What::Killed));
+        assert!(all.iter().any(|fault| fault.what == What::Line(Weather::Held)));
     }
 }

@@ -3,14 +3,19 @@
 //!
 //! - [`Services`]: key centre and clouds, in this process ([`dyad_local::World`]) or as processes
 //!   of their own ([`Processes`]), which can be killed
+//! - [`Line`]: a line to a service, which can be cut, held up, slowed down and tapped
+//! - [`transcript`]: what came over tapped lines, decrypted with the keys of the connections
 //! - [`scenario`]: owners enrol, upload, approve, watch, fetch; whatever dies meanwhile, the model
 //!   at the end has the bits of the clear run
 //! - [`faults`]: who dies when, as data; also drawn at random from a seed
 
 pub mod faults;
+mod line;
 mod processes;
 pub mod scenario;
 mod services;
+pub mod transcript;
 
-pub use processes::Processes;
-pub use services::Services;
+pub use line::{Heard, Line, Way, Weather};
+pub use processes::{Manner, Processes, program};
+pub use services::{Services, Tapped};

@@ -1,5 +1,6 @@
 //! Key centre and clouds as processes of their own, which can be killed.
 
+use crate::line::Line;
 use crate::services::Services;
 use anyhow::{Context as _, bail, ensure};
 use dyad_protos::Role;
@@ -14,16 +15,52 @@ use tokio::process::{Child, Command};
 /// How long a service gets to answer.
 const STARTED: Duration = Duration::from_secs(30);
 
+/// How a service is run, besides as usual.
+#[derive(Clone, Debug, Default)]
+pub struct Manner {
+    /// A program that runs it, and that program's arguments: `sh -c 'ulimit ...; exec "$0" "$@"'`.
+    pub within: Vec<String>,
+    /// Environment variables.
+    pub environment: Vec<(String, String)>,
+    /// Configuration, in place of the usual.
+    pub settings: Vec<(String, String)>,
+}
+
+impl Manner {
+    /// With this configuration.
+    #[must_use]
+    pub fn set(mut self, key: &str, value: &str) -> Self {
+        self.settings.push((key.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// With this environment variable.
+    #[must_use]
+    pub fn variable(mut self, key: &str, value: &str) -> Self {
+        self.environment.push((key.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Run by this shell command, which ends with `exec "$0" "$@"`.
+    #[must_use]
+    pub fn shell(mut self, script: &str) -> Self {
+        self.within = ["sh", "-c", script].map(str::to_owned).to_vec();
+        self
+    }
+}
+
 /// The three services.
 pub struct Processes {
     folder: PathBuf,
     addresses: BTreeMap<Role, SocketAddr>,
+    lines: BTreeMap<Role, Line>,
     running: BTreeMap<Role, Child>,
     environment: Vec<(String, String)>,
+    manners: BTreeMap<Role, Manner>,
 }
 
 /// A program of this workspace: beside the one that runs.
-pub(crate) fn program(name: &str) -> anyhow::Result<PathBuf> {
+pub fn program(name: &str) -> anyhow::Result<PathBuf> {
     let here = std::env::current_exe()?;
     let folders = here.ancestors().skip(1).take(2);
     let found = folders.map(|folder| folder.join(name)).find(|path| path.is_file());
@@ -47,34 +84,68 @@ impl Processes {
 
     /// The same, with environment variables for each process.
     pub async fn start_with(folder: &Path, environment: &[(&str, &str)]) -> anyhow::Result<Self> {
+        let mut services = Self::bare(folder)?;
         let own = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
-        let mut services = Self {
-            folder: folder.to_owned(),
-            addresses: BTreeMap::new(),
-            running: BTreeMap::new(),
-            environment: environment.iter().map(own).collect(),
-        };
+        services.environment = environment.iter().map(own).collect();
+        services.all().await?;
+        Ok(services)
+    }
+
+    /// The same, each behind a line that a test has a hand on.
+    pub async fn start_behind_lines(folder: &Path) -> anyhow::Result<Self> {
+        let mut services = Self::bare(folder)?;
+        for (role, listens) in &services.addresses {
+            services.lines.insert(*role, Line::to(*listens).await?);
+        }
+        services.all().await?;
+        Ok(services)
+    }
+
+    fn bare(folder: &Path) -> anyhow::Result<Self> {
+        let mut addresses = BTreeMap::new();
         for role in [Role::Kgc, Role::C0, Role::C1] {
             let free = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?;
-            services.addresses.insert(role, free);
+            addresses.insert(role, free);
         }
-        services.call(Role::Kgc, &["init", "--name", "kgc", "--insecure-demo"]).await?;
+        Ok(Self {
+            folder: folder.to_owned(),
+            addresses,
+            lines: BTreeMap::new(),
+            running: BTreeMap::new(),
+            environment: Vec::new(),
+            manners: BTreeMap::new(),
+        })
+    }
+
+    async fn all(&mut self) -> anyhow::Result<()> {
+        self.call(Role::Kgc, &["init", "--name", "kgc", "--insecure-demo"]).await?;
         let mut tokens = Vec::new();
         for role in [Role::C0, Role::C1] {
-            tokens.push((role, services.token(role, role.as_str()).await?));
+            tokens.push((role, self.token(role, role.as_str()).await?));
         }
-        services.run(Role::Kgc).await?;
+        self.run(Role::Kgc).await?;
         for (role, token) in tokens {
-            services.call(role, &["enrol", "--token", &token]).await?;
-            services.run(role).await?;
+            self.call(role, &["enrol", "--token", &token]).await?;
+            self.run(role).await?;
         }
-        Ok(services)
+        Ok(())
     }
 
     /// A service's process id, if it runs.
     #[must_use]
     pub fn pid(&self, role: Role) -> Option<u32> {
         self.running.get(&role)?.id()
+    }
+
+    /// Where a service keeps everything.
+    #[must_use]
+    pub fn store(&self, role: Role) -> PathBuf {
+        self.folder.join(name(role))
+    }
+
+    /// From its next start on a service is run in this manner.
+    pub fn manner(&mut self, role: Role, manner: Manner) {
+        self.manners.insert(role, manner);
     }
 
     /// What a service has said so far.
@@ -86,16 +157,26 @@ impl Processes {
         self.folder.join(format!("{}.log", name(role)))
     }
 
-    fn command(&self, role: Role) -> anyhow::Result<Command> {
-        let mut command = Command::new(program(name(role))?);
+    fn command(&self, role: Role, manner: &Manner) -> anyhow::Result<Command> {
+        let program = program(name(role))?;
+        let mut command = match &manner.within[..] {
+            [] => Command::new(program),
+            [first, rest @ ..] => {
+                let mut command = Command::new(first);
+                command.args(rest).arg(program);
+                command
+            }
+        };
         let place = if role == Role::Kgc { "store" } else { "folder" };
-        let folder = self.folder.join(name(role));
         let set = |command: &mut Command, key: &str, value: &str| {
             command.arg("--set").arg(format!("{key}={value}"));
         };
-        set(&mut command, place, &folder.display().to_string());
+        set(&mut command, place, &self.store(role).display().to_string());
         set(&mut command, "listen", &self.addresses[&role].to_string());
         set(&mut command, "insecure_demo", "true");
+        if let Some(line) = self.lines.get(&role) {
+            set(&mut command, "address", &line.address().to_string());
+        }
         // All of them share this machine.
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let threads = (cores / 2).max(1).to_string();
@@ -106,14 +187,18 @@ impl Processes {
             set(&mut command, "refresh", "1");
             set(&mut command, "patience", "10");
         }
-        let variables = self.environment.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+        for (key, value) in &manner.settings {
+            set(&mut command, key, value);
+        }
+        let variables = self.environment.iter().chain(&manner.environment);
+        let variables = variables.map(|(key, value)| (key.as_str(), value.as_str()));
         command.envs(variables).kill_on_drop(true).stdin(Stdio::null());
         Ok(command)
     }
 
     /// Runs a command of a service to its end, and gives what it printed.
     pub async fn call(&self, role: Role, arguments: &[&str]) -> anyhow::Result<String> {
-        let output = self.command(role)?.args(arguments).output().await?;
+        let output = self.command(role, &Manner::default())?.args(arguments).output().await?;
         let said = String::from_utf8_lossy(&output.stderr);
         ensure!(output.status.success(), "{} {}: {said}", name(role), arguments.join(" "));
         Ok(String::from_utf8(output.stdout)?)
@@ -142,8 +227,9 @@ impl Services for Processes {
 
     async fn run(&mut self, role: Role) -> anyhow::Result<()> {
         let log = File::options().create(true).append(true).open(self.log_path(role))?;
-        let mut child =
-            self.command(role)?.arg("serve").stdout(log.try_clone()?).stderr(log).spawn()?;
+        let manner = self.manners.get(&role).cloned().unwrap_or_default();
+        let mut command = self.command(role, &manner)?;
+        let mut child = command.arg("serve").stdout(log.try_clone()?).stderr(log).spawn()?;
         let by = Instant::now() + STARTED;
         while TcpStream::connect(self.addresses[&role]).is_err() {
             if let Some(status) = child.try_wait()? {
@@ -157,5 +243,9 @@ impl Services for Processes {
         }
         self.running.insert(role, child);
         Ok(())
+    }
+
+    fn line(&self, role: Role) -> Option<&Line> {
+        self.lines.get(&role)
     }
 }

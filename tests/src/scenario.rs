@@ -1,7 +1,8 @@
 //! Owners enrol, upload, propose, approve, watch and fetch, while services die and come again. At
 //! the end the model must have the bits of the clear run.
 
-use crate::faults::{Fault, When};
+use crate::faults::{Fault, What, When};
+use crate::line::Weather;
 use crate::services::Services;
 use anyhow::{Context as _, bail, ensure};
 use dyad_client::job::{Described, Prepared, Proposal, State, Status, Training};
@@ -14,6 +15,7 @@ use dyad_local::twin::in_the_clear;
 use dyad_protos::job::Opening;
 use dyad_protos::upload::Mode;
 use dyad_protos::{Name, Role};
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -27,6 +29,8 @@ pub struct Scenario {
     pub mode: Mode,
     /// How the model is opened.
     pub opening: Opening,
+    /// Who gets it; nobody named: all.
+    pub recipients: Vec<Name>,
     /// How it is trained.
     pub training: Training,
     /// Steps between checkpoints.
@@ -45,6 +49,7 @@ impl Scenario {
             owners: 3,
             mode: Mode::Sealed,
             opening: Opening::Each,
+            recipients: vec![],
             training,
             checkpoint: 10,
             faults: vec![],
@@ -63,6 +68,8 @@ pub struct Outcome {
     /// From a kill to the next step that was seen, for each kill during the training, with the steps
     /// that were lost.
     pub resumed: Vec<(Duration, u64)>,
+    /// What held it up meanwhile, as C1 told.
+    pub reasons: BTreeSet<String>,
 }
 
 /// Owners who have joined a study.
@@ -85,24 +92,8 @@ pub fn sample() -> anyhow::Result<Sample> {
 /// Enrols owners and has them join a study on the sample, of which each has a part.
 pub async fn join(services: &impl Services, folder: &Path, owners: usize) -> anyhow::Result<Study> {
     let sample = sample()?;
-    let access = Access { passphrase: None, insecure_demo: true };
-    let (mut clients, mut members) = (Vec::new(), Vec::new());
-    for i in 0..owners {
-        let name = format!("owner-{i}");
-        let token = services.token(Role::Owner, &name).await?;
-        let home = Home::at(folder.join(&name));
-        clients.push(Client::enrol(home, &token, &access).await?);
-        members.push(name.parse()?);
-    }
-    let name: Name = "study".parse()?;
     let schema = sample.schema.draft().to_toml();
-    let proposed =
-        Proposed { name: name.as_str(), schema: &schema, members: &members, label: None };
-    clients[0].create_study(&draft(&proposed)?).await?;
-    for client in &clients {
-        let standing = client.study(&name).await?;
-        client.join_study(&standing).await?;
-    }
+    let (clients, name) = agree(services, folder, owners, &schema).await?;
     let partition = Partition::mixed(&sample.table, "id", owners, 1)?;
     let mut files = Vec::new();
     for (i, (owner, piece)) in partition.tables(&sample.table)?.into_iter().enumerate() {
@@ -113,7 +104,33 @@ pub async fn join(services: &impl Services, folder: &Path, owners: usize) -> any
     Ok(Study { owners: clients, name, files, sample })
 }
 
-/// Kills and starts services when their time has come.
+/// Enrols owners and has them join a study.
+pub async fn agree(
+    services: &impl Services,
+    folder: &Path,
+    owners: usize,
+    schema: &str,
+) -> anyhow::Result<(Vec<Client>, Name)> {
+    let access = Access { passphrase: None, insecure_demo: true };
+    let (mut clients, mut members) = (Vec::new(), Vec::new());
+    for i in 0..owners {
+        let name = format!("owner-{i}");
+        let token = services.token(Role::Owner, &name).await?;
+        let home = Home::at(folder.join(&name));
+        clients.push(Client::enrol(home, &token, &access).await?);
+        members.push(name.parse()?);
+    }
+    let name: Name = "study".parse()?;
+    let proposed = Proposed { name: name.as_str(), schema, members: &members, label: None };
+    clients[0].create_study(&draft(&proposed)?).await?;
+    for client in &clients {
+        let standing = client.study(&name).await?;
+        client.join_study(&standing).await?;
+    }
+    Ok((clients, name))
+}
+
+/// Does to services what is planned when its time has come.
 struct Reaper<'s, S> {
     services: &'s mut S,
     left: Vec<Fault>,
@@ -124,11 +141,22 @@ impl<S: Services> Reaper<'_, S> {
         let Some(at) = self.left.iter().position(|fault| due(&fault.when).is_some()) else {
             return Ok(false);
         };
-        let Fault { who, when, down } = self.left.remove(at);
+        let Fault { who, what, when, down } = self.left.remove(at);
         tokio::time::sleep(Duration::from_millis(due(&when).unwrap_or(0))).await;
-        self.services.kill(who).await?;
-        tokio::time::sleep(Duration::from_millis(down)).await;
-        self.services.run(who).await?;
+        let down = tokio::time::sleep(Duration::from_millis(down));
+        match what {
+            What::Killed => {
+                self.services.kill(who).await?;
+                down.await;
+                self.services.run(who).await?;
+            }
+            What::Line(weather) => {
+                let line = self.services.line(who).context("there is no hand on the line")?;
+                line.set(weather);
+                down.await;
+                line.set(Weather::Fair);
+            }
+        }
         Ok(true)
     }
 }
@@ -139,18 +167,31 @@ pub async fn play<S: Services>(
     folder: &Path,
     scenario: &Scenario,
 ) -> anyhow::Result<Outcome> {
-    let played = tokio::time::timeout(scenario.limit, play_on(services, folder, scenario)).await;
+    play_in(services, folder, scenario).await.map(|(_, _, outcome)| outcome)
+}
+
+/// The same, for whoever goes on with the study.
+pub async fn play_in<S: Services>(
+    services: &mut S,
+    folder: &Path,
+    scenario: &Scenario,
+) -> anyhow::Result<(Study, Frozen, Outcome)> {
+    let playing = async {
+        let study = join(services, folder, scenario.owners).await?;
+        let (frozen, outcome) = play_on(services, &study, scenario).await?;
+        Ok((study, frozen, outcome))
+    };
+    let played = tokio::time::timeout(scenario.limit, playing).await;
     played.with_context(|| format!("it takes longer than {:?}", scenario.limit))?
 }
 
 async fn play_on<S: Services>(
     services: &mut S,
-    folder: &Path,
+    study: &Study,
     scenario: &Scenario,
-) -> anyhow::Result<Outcome> {
-    let study = join(services, folder, scenario.owners).await?;
+) -> anyhow::Result<(Frozen, Outcome)> {
     let mut reaper = Reaper { services, left: scenario.faults.clone() };
-    let uploading = upload_all(&study, scenario.mode);
+    let uploading = upload_all(study, scenario.mode);
     let striking = async {
         let at = |when: &When| match when {
             When::Uploading(after) => Some(*after),
@@ -162,28 +203,38 @@ async fn play_on<S: Services>(
     let (uploaded, struck) = tokio::join!(uploading, striking);
     struck?;
     uploaded?;
-    let prepared = propose(&study, scenario).await?;
+    let prepared = propose(study, scenario).await?;
     let job = prepared.job.digest();
-    approve_all(&study, &prepared).await?;
+    approve_all(study, &prepared).await?;
     let at = |when: &When| match when {
         When::Approved(after) => Some(*after),
         _ => None,
     };
     while reaper.strike(at).await? {}
-    let (status, resumed) = watch(&study, &prepared.study, &job, &mut reaper).await?;
+    let (status, resumed, reasons) = watch(study, &prepared.study, &job, &mut reaper).await?;
+    let model = the_same_model(study, &prepared, &status).await?;
+    Ok((prepared.study, Outcome { status, model, resumed, reasons }))
+}
+
+/// The job is over: all owners fetch the model, which has the bits of the clear run.
+pub async fn the_same_model(
+    study: &Study,
+    prepared: &Prepared,
+    status: &Status,
+) -> anyhow::Result<Model> {
     ensure!(status.state == State::Released, "the job is {}: {}", status.state, status.reason);
     let mut models = Vec::new();
     for owner in &study.owners {
-        models.push(owner.fetch(&prepared.study, &job).await?);
+        models.push(owner.fetch(&prepared.study, &prepared.job.digest()).await?);
     }
     ensure!(models.windows(2).all(|pair| pair[0] == pair[1]), "owners have different models");
     let model = models.pop().context("nobody has a model")?;
     let source = study.owners[0].source(&prepared.study, &study.sample.table).await?;
-    let clear = in_the_clear(&prepared, &source, &model);
+    let clear = in_the_clear(prepared, &source, &model);
     let (clear, same) = clear.map_err(|error| anyhow::anyhow!("in the clear: {error}"))?;
     ensure!(same, "the weights are not those of the clear run");
     ensure!(clear.scores == status.scores, "the metrics are not those of the clear run");
-    Ok(Outcome { status, model, resumed })
+    Ok(model)
 }
 
 /// Has all owners upload all their files.
@@ -202,7 +253,7 @@ pub async fn propose(study: &Study, scenario: &Scenario) -> anyhow::Result<Prepa
         study: &study.name,
         training: Described::Short(&scenario.training),
         opening: scenario.opening,
-        recipients: vec![],
+        recipients: scenario.recipients.clone(),
         may_predict: vec![],
         uploads: vec![],
         leave_out: false,
@@ -224,13 +275,37 @@ pub async fn approve_all(study: &Study, prepared: &Prepared) -> anyhow::Result<(
     Ok(())
 }
 
+/// Watches a job to its end; owners answer where a joint release waits for them.
+pub async fn watch_to_the_end(study: &Study, prepared: &Prepared) -> anyhow::Result<Status> {
+    let job = prepared.job.digest();
+    let mut reaper: Reaper<'_, Nobody> = Reaper { services: &mut Nobody, left: vec![] };
+    Ok(watch(study, &prepared.study, &job, &mut reaper).await?.0)
+}
+
+/// Services that nothing is done to.
+struct Nobody;
+
+impl Services for Nobody {
+    async fn token(&self, _: Role, _: &str) -> anyhow::Result<String> {
+        bail!("nobody gives tokens")
+    }
+
+    async fn kill(&mut self, _: Role) -> anyhow::Result<()> {
+        bail!("there is nobody to be killed")
+    }
+
+    async fn run(&mut self, _: Role) -> anyhow::Result<()> {
+        bail!("there is nobody to be run")
+    }
+}
+
 async fn watch<S: Services>(
     study: &Study,
     frozen: &Frozen,
     job: &[u8; 32],
     reaper: &mut Reaper<'_, S>,
-) -> anyhow::Result<(Status, Vec<(Duration, u64)>)> {
-    let mut resumed = Vec::new();
+) -> anyhow::Result<(Status, Vec<(Duration, u64)>, BTreeSet<String>)> {
+    let (mut resumed, mut reasons) = (Vec::new(), BTreeSet::new());
     let mut killed: Option<(Instant, u64)> = None;
     let mut last = None;
     loop {
@@ -249,8 +324,11 @@ async fn watch<S: Services>(
             last = Some(status);
         }
         let Some(status) = last.take() else { continue };
+        if !status.reason.is_empty() {
+            reasons.insert(status.reason.clone());
+        }
         if status.state.is_over() {
-            return Ok((status, resumed));
+            return Ok((status, resumed, reasons));
         }
         let step = status.step;
         if let Some((at, before)) = killed

@@ -1,7 +1,11 @@
 //! What a scenario needs of key centre and clouds.
 
-use dyad_local::World;
+use crate::line::Line;
+use dyad_local::{Parameters, Place, World};
 use dyad_protos::Role;
+use std::collections::BTreeMap;
+use std::net::TcpListener;
+use std::path::Path;
 
 /// Key centre and clouds, wherever they run.
 #[allow(async_fn_in_trait)]
@@ -14,6 +18,11 @@ pub trait Services {
 
     /// Starts it again.
     async fn run(&mut self, role: Role) -> anyhow::Result<()>;
+
+    /// The line to a service, if a test has a hand on it.
+    fn line(&self, _role: Role) -> Option<&Line> {
+        None
+    }
 }
 
 impl Services for World {
@@ -27,5 +36,45 @@ impl Services for World {
 
     async fn run(&mut self, role: Role) -> anyhow::Result<()> {
         Self::run(self, role).await
+    }
+}
+
+/// All three in this process, each behind a line on which a test listens in.
+pub struct Tapped {
+    /// They.
+    pub world: World,
+    lines: BTreeMap<Role, Line>,
+}
+
+impl Tapped {
+    /// Starts them.
+    pub async fn start(folder: &Path) -> anyhow::Result<Self> {
+        let (mut places, mut lines) = (BTreeMap::new(), BTreeMap::new());
+        for role in [Role::Kgc, Role::C0, Role::C1] {
+            let listens = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?;
+            let line = Line::tapped(listens).await?;
+            places.insert(role, Place { listens, told: line.address() });
+            lines.insert(role, line);
+        }
+        let world = World::start_at(folder, Parameters::InsecureDemo, places).await?;
+        Ok(Self { world, lines })
+    }
+}
+
+impl Services for Tapped {
+    async fn token(&self, role: Role, name: &str) -> anyhow::Result<String> {
+        self.world.token(role, name).await
+    }
+
+    async fn kill(&mut self, role: Role) -> anyhow::Result<()> {
+        self.world.stop(role).await
+    }
+
+    async fn run(&mut self, role: Role) -> anyhow::Result<()> {
+        self.world.run(role).await
+    }
+
+    fn line(&self, role: Role) -> Option<&Line> {
+        self.lines.get(&role)
     }
 }

@@ -43,7 +43,7 @@ async fn processes_killed_while_training() {
     let _one = ONE.lock().await;
     let folder = tempfile::tempdir().unwrap();
     let mut services = Processes::start(folder.path()).await.unwrap();
-    let kill = |who, step| Fault { who, when: When::Step(step), down: 100 };
+    let kill = |who, step| Fault::killed(who, When::Step(step), 100);
     let mut scenario = Scenario::new().unwrap();
     scenario.training.epochs = 8;
     scenario.faults = vec![kill(Role::C1, 15), kill(Role::C0, 60), kill(Role::Kgc, 120)];
@@ -60,7 +60,7 @@ async fn processes_killed_around_the_training() {
     let _one = ONE.lock().await;
     let folder = tempfile::tempdir().unwrap();
     let mut services = Processes::start(folder.path()).await.unwrap();
-    let fault = |who, when| Fault { who, when, down: 150 };
+    let fault = |who, when| Fault::killed(who, when, 150);
     let scenario = Scenario {
         opening: Opening::Joint,
         owners: 2,

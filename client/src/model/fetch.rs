@@ -44,6 +44,13 @@ impl Client {
                     recipients.join(", ")
                 ));
             }
+            if one.state == State::Released && zero.release.is_none() {
+                return Err(Error::NotYet(format!(
+                    "C1 says that the job is released, C0 that it is {}; if that stays so, C0's \
+                     store was set back to an older copy: propose a new job",
+                    zero.state
+                )));
+            }
             if one.state != State::Released || zero.release.is_none() {
                 return Err(Error::NotYet(not_yet(&one)));
             }

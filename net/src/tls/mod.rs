@@ -14,6 +14,8 @@ mod limits;
 mod peer;
 mod server;
 mod state;
+#[cfg(feature = "testkit")]
+mod testkit;
 mod verify;
 
 pub use client::{Expect, Who, anonymous_channel};
@@ -21,6 +23,8 @@ pub use limits::Limits;
 pub use peer::{Peer, peer};
 pub use server::{CONNECTIONS, ClientAuth, GRACE, HANDSHAKES, serve, serve_within};
 pub use state::{RevocationList, Tls};
+#[cfg(feature = "testkit")]
+pub use testkit::insecure_log_keys;
 
 pub(crate) use client::Connector;
 pub(crate) use home::{Executor, Home};

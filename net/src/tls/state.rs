@@ -33,9 +33,6 @@ struct Inner {
     refusals: Refusals,
     /// Told of every new revocation list.
     lists: watch::Sender<()>,
-    /// Where the keys of connections are written: tests read what went over the wire.
-    #[cfg(feature = "testkit")]
-    key_log: std::sync::OnceLock<Arc<dyn rustls::KeyLog>>,
 }
 
 /// What new connections use.
@@ -65,8 +62,6 @@ impl Tls {
             changing: Mutex::new(()),
             refusals: Refusals::default(),
             lists: watch::Sender::new(()),
-            #[cfg(feature = "testkit")]
-            key_log: std::sync::OnceLock::new(),
         })))
     }
 
@@ -167,20 +162,12 @@ impl Tls {
             ClientAuth::Optional => &state.optional,
         };
         #[cfg(feature = "testkit")]
-        if let Some(log) = self.0.key_log.get() {
+        if let Some(log) = super::testkit::log_of(Some(&state.identity)) {
             let mut config = ServerConfig::clone(config);
-            config.key_log = log.clone();
+            config.key_log = log;
             return Arc::new(config);
         }
         config.clone()
-    }
-
-    /// Hands the keys of all new connections to a test, which can then read what went over the
-    /// wire.
-    #[cfg(feature = "testkit")]
-    pub fn insecure_log_keys(&self, log: Arc<dyn rustls::KeyLog>) {
-        // The first log stays.
-        drop(self.0.key_log.set(log));
     }
 
     pub(super) fn client_config(&self, verifier: Verifier) -> Result<ClientConfig> {
@@ -189,8 +176,8 @@ impl Tls {
         #[allow(unused_mut)] // By the feature testkit alone.
         let mut config = finished(config);
         #[cfg(feature = "testkit")]
-        if let Some(log) = self.0.key_log.get() {
-            config.key_log = log.clone();
+        if let Some(log) = super::testkit::log_of(Some(&self.state().identity)) {
+            config.key_log = log;
         }
         Ok(config)
     }
@@ -209,7 +196,13 @@ impl fmt::Debug for Tls {
 
 /// A client without a certificate.
 pub(super) fn anonymous_config(verifier: Verifier) -> Result<ClientConfig> {
-    Ok(finished(client_builder(verifier)?.with_no_client_auth()))
+    #[allow(unused_mut)] // By the feature testkit alone.
+    let mut config = finished(client_builder(verifier)?.with_no_client_auth());
+    #[cfg(feature = "testkit")]
+    if let Some(log) = super::testkit::log_of(None) {
+        config.key_log = log;
+    }
+    Ok(config)
 }
 
 fn client_builder(

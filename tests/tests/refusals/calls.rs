@@ -1,14 +1,10 @@
 //! What clouds refuse, asked by owners' keys but not by an owner's program.
 
-#![allow(missing_docs, clippy::unwrap_used, clippy::too_many_lines)]
-
-use dyad_client::Home;
+use crate::common::{ONE, channel, cloud, member, now, refusals, refused};
 use dyad_local::{Parameters, World};
-use dyad_net::Expect;
 use dyad_net::member::Member;
 use dyad_protos::consent::{APPROVED, CANCELLED, REVOKED, approval};
 use dyad_protos::upload::{ANNOUNCED, Mode, WITHDRAWN};
-use dyad_protos::wire::cloud::v1::cloud_client::CloudClient;
 use dyad_protos::wire::cloud::v1::{
     ApproveRequest, BeginRequest, JobRequest, ProposeRequest, RevokeRequest, UploadRequest,
     UploadsRequest, WithdrawRequest,
@@ -18,36 +14,11 @@ use dyad_protos::wire::peer::v1::AttemptRequest;
 use dyad_protos::wire::peer::v1::auxiliary_client::AuxiliaryClient;
 use dyad_protos::{Document, Hex, Job, Manifest, Role};
 use dyad_tests::scenario::{Scenario, approve_all, join, propose, upload_all};
-use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
-use tonic::transport::Channel;
-use tonic::{Code, Status};
-
-fn member(folder: &Path, name: &str) -> Member {
-    Member::load(&Home::at(folder.join(name)).member(), None).unwrap()
-}
-
-fn channel(member: &Member, role: Role) -> Channel {
-    let service = member.service(role).unwrap();
-    member.tls.channel(&service.address, Expect::role(role)).unwrap()
-}
-
-fn cloud(member: &Member, role: Role) -> CloudClient<Channel> {
-    CloudClient::new(channel(member, role))
-}
-
-fn refused<T: std::fmt::Debug>(result: Result<T, Status>, code: Code, words: &str) {
-    let status = result.unwrap_err();
-    assert_eq!(status.code(), code, "{status:?}");
-    assert!(status.message().contains(words), "{words} is not in: {}", status.message());
-}
-
-fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
-}
+use tonic::Code;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn clouds_refuse_what_nobody_should_ask() {
+    let _one = ONE.lock().await;
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();
     let world = World::start(path, Parameters::InsecureDemo).await.unwrap();
@@ -269,6 +240,13 @@ async fn clouds_refuse_what_nobody_should_ask() {
         let kept = kept.join(Hex(upload.digest()).to_string());
         let left = std::fs::read_dir(&kept).map_or(0, Iterator::count);
         assert_eq!(left, 0, "{} still has files", kept.display());
+    }
+    // All of it was counted, by cause.
+    for role in [Role::C0, Role::C1] {
+        let counted = world.metrics(role).unwrap();
+        for cause in ["stranger", "signature", "changed", "message", "release", "state", "data"] {
+            assert!(refusals(&counted, cause) > 0, "{role} counted no {cause}:\n{counted}");
+        }
     }
     world.end().await.unwrap();
 }
