@@ -5,7 +5,7 @@ use dyad_client::job::State;
 use dyad_cloud::ledger::MIGRATIONS;
 use dyad_local::{Parameters, World};
 use dyad_net::member::Member;
-use dyad_node::store::{Db, sql};
+use dyad_node::store::{Db, StoreError, sql};
 use dyad_protos::Role;
 use dyad_protos::job::Opening;
 use dyad_protos::upload::Mode;
@@ -14,12 +14,23 @@ use dyad_protos::wire::peer::v1::auxiliary_client::AuxiliaryClient;
 use dyad_protos::wire::peer::v1::{Checkpoint, SealRequest, SignRequest};
 use dyad_tests::scenario::{Scenario, approve_all, join, propose, upload_all, watch_to_the_end};
 use std::path::Path;
+use std::time::{Duration, Instant};
 use tonic::Code;
 
 /// A cloud's ledger while the cloud is down.
 async fn ledger(folder: &Path, role: Role) -> Db {
     let file = folder.join(role.as_str()).join("ledger.db");
-    Db::open(&format!("sqlite://{}", file.display()), &[MIGRATIONS]).await.unwrap()
+    let url = format!("sqlite://{}", file.display());
+    let patience = Instant::now() + Duration::from_secs(10);
+    loop {
+        // What it had begun may go on for a moment after it has stopped.
+        match Db::open(&url, &[MIGRATIONS]).await {
+            Err(StoreError::InUse { .. }) if Instant::now() < patience => {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            other => return other.unwrap(),
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

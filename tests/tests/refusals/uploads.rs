@@ -57,7 +57,7 @@ async fn what_is_altered_is_refused() {
             .map(|i| (i / 16) as u8 + 40 * index as u8)
             .collect::<Vec<_>>()
             .into(),
-        sealed: vec![content; 5000].into(),
+        sealed: vec![content; 2000].into(),
     };
     for role in [Role::C0, Role::C1] {
         let begin = BeginRequest {
