@@ -23,14 +23,17 @@ mod engine;
 
 pub(crate) use dealt::row_masks;
 
+use crate::bits::plan::{Plan, blocks};
 use crate::contract::Contract;
 use crate::correlations::{Correlations, mark_used};
-use crate::engine::Outcome;
+use crate::engine::{Outcome, Product, Task};
 use crate::error::{Op, Result};
 use crate::line::Line;
 use crate::link::{Link, Traffic};
+use crate::pairwise::{Pairwise, Wanted};
 use crate::prg::{Attempt, Label, OpenOnce, Party as Side, Prg, Seed, Stream};
 use crate::tensor::Meta;
+use crate::transfer::fresh;
 use act::Run;
 use dealt::Dealt;
 use std::collections::HashMap;
@@ -46,10 +49,19 @@ pub struct Party {
     check: [u8; 16],
     /// Where C0 keeps marks of attempts whose correlations C1 has in a file.
     marks: Option<PathBuf>,
-    /// What C1 is dealt; C0 has all from its seed.
-    correlations: Option<Box<dyn Correlations>>,
+    source: Source,
     inputs: HashMap<String, (Meta, Vec<u64>)>,
     once: OpenOnce,
+}
+
+/// Where what the two share of each other's masks comes from.
+enum Source {
+    /// C0: all it is dealt follows from its seed.
+    Seed,
+    /// C1: the dealer deals it what C0's seed lacks.
+    Dealt(Box<dyn Correlations>),
+    /// Both make it together.
+    Pairwise(Box<Pairwise>),
 }
 
 /// A table whose rows are masked: x̂, and where its masks come from.
@@ -65,7 +77,7 @@ impl Party {
     /// C0: all it is dealt follows from its seed.
     #[must_use]
     pub fn zero(seed: &Seed, attempt: &Attempt, link: Box<dyn Link>) -> Self {
-        Self::new(Side::Zero, seed, attempt, link, None)
+        Self::new(Side::Zero, seed, attempt, link, Source::Seed)
     }
 
     /// C1: it is dealt corrections as well.
@@ -76,7 +88,23 @@ impl Party {
         link: Box<dyn Link>,
         correlations: Box<dyn Correlations>,
     ) -> Self {
-        Self::new(Side::One, seed, attempt, link, Some(correlations))
+        Self::new(Side::One, seed, attempt, link, Source::Dealt(correlations))
+    }
+
+    /// Either cloud, with nobody to deal: its seed is drawn here, and what depends on both masks they
+    /// make together, by oblivious transfers.
+    #[must_use]
+    pub fn pairwise(side: Side, attempt: &Attempt, link: Box<dyn Link>) -> Self {
+        Self::pairwise_of(side, &Seed::from_bytes(*fresh()), attempt, link)
+    }
+
+    pub(crate) fn pairwise_of(
+        side: Side,
+        seed: &Seed,
+        attempt: &Attempt,
+        link: Box<dyn Link>,
+    ) -> Self {
+        Self::new(side, seed, attempt, link, Source::Pairwise(Box::default()))
     }
 
     fn new(
@@ -84,14 +112,14 @@ impl Party {
         seed: &Seed,
         attempt: &Attempt,
         link: Box<dyn Link>,
-        correlations: Option<Box<dyn Correlations>>,
+        source: Source,
     ) -> Self {
         Self {
             line: Line::new(side, &attempt.job, link),
             prg: Arc::new(Prg::new(seed)),
             check: seed.check(),
             marks: None,
-            correlations,
+            source,
             inputs: HashMap::new(),
             once: OpenOnce::new(),
         }
@@ -131,13 +159,20 @@ impl Party {
     /// dealer.
     pub fn greet(&mut self, contract: &Contract) -> Result<()> {
         let side = self.line.side();
-        contract.check_seed(self.line.who(), side, self.check)?;
-        if let Some(correlations) = &mut self.correlations {
-            correlations.greet(contract)?;
-        }
-        let offline = match &self.correlations {
-            Some(correlations) => correlations.offline(),
-            None => self.marks.is_some(),
+        let offline = match &mut self.source {
+            Source::Pairwise(_) => {
+                contract.check_pairwise(self.line.who())?;
+                false
+            }
+            Source::Seed => {
+                contract.check_seed(self.line.who(), side, self.check)?;
+                self.marks.is_some()
+            }
+            Source::Dealt(correlations) => {
+                contract.check_seed(self.line.who(), side, self.check)?;
+                correlations.greet(contract)?;
+                correlations.offline()
+            }
         };
         self.line.greet(contract, offline)?;
         // After the greeting, so that two ends that do not fit use nothing up; before anything is
@@ -150,10 +185,55 @@ impl Party {
 
     /// What is dealt for an operation.
     fn dealt(&mut self, op: Op, shape: u32, words: usize) -> Result<Dealt> {
-        Ok(match &mut self.correlations {
-            Some(correlations) => Dealt::Sent(Arc::new(correlations.take(op, shape, words)?), 0),
-            None => Dealt::Seeded(Arc::clone(&self.prg), Self::label(op, Stream::Share), 0),
+        Ok(match &mut self.source {
+            Source::Dealt(correlations) => {
+                Dealt::Sent(Arc::new(correlations.take(op, shape, words)?), 0)
+            }
+            Source::Seed | Source::Pairwise(_) => self.drawn(op, Stream::Share),
         })
+    }
+
+    /// A stream of its own.
+    fn drawn(&self, op: Op, stream: Stream) -> Dealt {
+        Dealt::Seeded(Arc::clone(&self.prg), Self::label(op, stream), 0)
+    }
+
+    /// Its shares of the masks of acts, and of all that depends on them.
+    fn for_acts(&mut self, op: Op, shape: u32, tasks: &[Task<'_, Self>]) -> Result<[Dealt; 2]> {
+        if let Source::Pairwise(pairwise) = &mut self.source {
+            let wanted: Vec<Wanted<'_>> = tasks
+                .iter()
+                .map(|task| Wanted {
+                    act: task.act,
+                    entries: task.z.len(),
+                    beta: task.bit.map(|bit| bit.share.as_slice()),
+                })
+                .collect();
+            let made = pairwise.act(&mut self.line, op, &self.prg, &wanted)?;
+            return Ok([made.masks, made.dealt].map(|words| Dealt::Made(Arc::new(words), 0)));
+        }
+        let words = |task: &Task<'_, Self>| Plan::new(task.act).dealt() * blocks(task.z.len());
+        let dealt = self.dealt(op, shape, tasks.iter().map(words).sum())?;
+        Ok([self.drawn(op, Stream::Mask), dealt])
+    }
+
+    /// Its share of the product of two masks.
+    fn product_of_masks(
+        &mut self,
+        op: Op,
+        form: Product,
+        shape: u32,
+        (a, ma): (&[u64], Meta),
+        (b, mb): (&[u64], Meta),
+        out: Meta,
+    ) -> Result<Vec<u64>> {
+        if let Source::Pairwise(pairwise) = &mut self.source {
+            let line = &mut self.line;
+            return pairwise.product(line, op, form, (a, ma.shape), (b, mb.shape), out.shape);
+        }
+        let mut share = vec![0; out.shape.len()];
+        self.dealt(op, shape, share.len())?.read(0, &mut share);
+        Ok(share)
     }
 
     /// All rounds of some acts: in each, all tensors prepare, one exchange, all tensors finish.

@@ -29,7 +29,7 @@ use zeroize::Zeroizing;
 pub(super) const POINT: usize = 4;
 
 /// Fresh bytes. The system's generator fails only where nothing can run.
-pub(super) fn fresh<const N: usize>() -> Zeroizing<[u8; N]> {
+pub(crate) fn fresh<const N: usize>() -> Zeroizing<[u8; N]> {
     let mut bytes = Zeroizing::new([0; N]);
     SysRng.try_fill_bytes(&mut bytes[..]).unwrap_or_else(|error| {
         unreachable!("the system's generator gives numbers: {error}");

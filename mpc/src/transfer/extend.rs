@@ -37,9 +37,9 @@ const BLOCKS: usize = 64;
 const WORDS: usize = 2 * BLOCKS;
 
 /// Words of the first message of the base transfers.
-const ASKS: usize = COLUMNS * 2 * POINT;
+pub(super) const ASKS: usize = COLUMNS * 2 * POINT;
 /// Words of the second: a point and two sums each.
-const ANSWER: usize = COLUMNS * (POINT + 4);
+pub(super) const ANSWER: usize = COLUMNS * (POINT + 4);
 
 /// Words the receiver sends for so many words of bits.
 pub(super) const fn asks(words: usize) -> usize {

@@ -34,6 +34,7 @@ pub(crate) mod products;
 mod tree;
 pub(crate) mod words;
 
+pub(crate) use base::fresh;
 pub use compare::AT_ONCE;
 pub use extend::{Receiver, Rows, Sender};
 pub use forms::{send_chosen, take_chosen};
@@ -41,6 +42,14 @@ pub use forms::{send_chosen, take_chosen};
 use crate::error::{Op, Result};
 use crate::line::Line;
 use products::Asks;
+
+/// Words of the two messages that begin transfers, each way.
+pub(crate) const BASE: [usize; 2] = [extend::ASKS, extend::ANSWER];
+
+/// Words that are sent to ask for so many words of rows.
+pub(crate) const fn asked(words: usize) -> usize {
+    extend::asks(words)
+}
 
 /// Transfers in both directions, over one line.
 pub struct Transfers {
