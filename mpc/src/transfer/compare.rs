@@ -329,4 +329,55 @@ mod tests {
         }
         assert_eq!([shares[0].0.len(), shares[1].1.len()], [70, 70]);
     }
+
+    /// Products of masks, and bits of masks that are factors, of a group of k places: lt alone, or
+    /// with eq.
+    fn group(k: usize, eq: bool) -> [usize; 2] {
+        let lt: usize = (1..k).map(|i| (1 << i) - 1).sum::<usize>() + (1 << (k - 1)) - k;
+        if eq { [lt + (1 << (k - 1)) - 1, 2 * k - 2] } else { [lt, 2 * k - 3] }
+    }
+
+    #[test]
+    fn a_comparison_costs_what_the_formula_says() {
+        for (bits, n) in [(13, 64), (16, 1), (63, 64), (64, 700), (40, 130)] {
+            let values = pairs(n);
+            let (_, traffic) =
+                both(|transfers, line, side| transfers.less(line, OP, bits, &values[side.index()]));
+            let blocks = blocks(n);
+            let digits = usize::from(bits).div_ceil(4);
+            let groups: Vec<usize> =
+                (0..digits).step_by(4).map(|first| (digits - first).min(4)).collect();
+            let mut layers = vec![];
+            // The first layer: lt of the lowest group, lt and eq of the others. A single place is
+            // passed on as it is.
+            let first = groups.iter().enumerate().filter(|(_, k)| **k > 1);
+            layers.push(first.map(|(i, k)| (*k, i > 0)).collect::<Vec<_>>());
+            if groups.len() > 1 {
+                layers.push(vec![(groups.len(), false)]);
+            }
+            let all = || layers.iter().flatten();
+            let products: usize = all().map(|(k, eq)| group(*k, *eq)[0]).sum();
+            let rows: usize = all().map(|(k, eq)| group(*k, *eq)[1]).sum();
+            let opened: usize = all().map(|(k, eq)| 2 * (k - 1) + usize::from(*eq)).sum();
+            // 4 bytes a row, in pairs of blocks; 32 bits a digit from C0; a bit for each product and
+            // each opening.
+            let asked = |rows: usize| 32 * 2 * rows.div_ceil(2);
+            let leaves = (4 * digits * n).div_ceil(64);
+            let words = [asked(rows * blocks), asked(leaves + rows * blocks)];
+            let stages = 4.min(groups.len().max(groups[0])) - 1;
+            let offered = (32 * digits * n).div_ceil(64);
+            let sent = [offered + (products + opened) * blocks, (products + opened) * blocks];
+            let frames = 1 + stages + layers.len();
+            for side in [0, 1] {
+                let expected = words[side] + sent[side];
+                let headers = frames * crate::wire::HEADER;
+                assert_eq!(
+                    traffic[side].bytes_sent as usize,
+                    8 * expected + headers,
+                    "{bits} bits, {n} numbers, C{side}"
+                );
+                assert_eq!(traffic[side].rounds as usize, frames, "{bits} bits, {n} numbers");
+            }
+        }
+    }
 }
