@@ -68,8 +68,8 @@ impl Cost {
         Self::default()
     }
 
-    /// Of a run without a dealer: the clouds make what they need by transfers. An input of the dealer's
-    /// is given to each as its share.
+    /// Of a run without a dealer: the clouds make what they need by transfers. An input of the
+    /// dealer's is given to each as its share.
     #[must_use]
     pub fn pairwise() -> Self {
         Self { pairwise: Some(false), ..Self::default() }

@@ -1,5 +1,6 @@
-//! A peer whose transfers are not what they should be: an error that says who, where and what, in time;
-//! never a hang or a panic. What cannot be seen to be wrong may spoil the result, as it may elsewhere.
+//! A peer whose transfers are not what they should be: an error that says who, where and what, in
+//! time; never a hang or a panic. What cannot be seen to be wrong may spoil the result, as it may
+//! elsewhere.
 #![allow(clippy::unwrap_used)]
 
 mod common;
@@ -13,8 +14,8 @@ use std::time::{Duration, Instant};
 
 /// Frames C0 receives before the first step needs anything of C1's masks: greeting, table, mask.
 const BEFORE: usize = 3;
-/// Then two messages begin transfers, one asks for rows of the product's and one brings it, then the
-/// ReLU's.
+/// Then two messages begin transfers, one asks for rows of the product's and one brings it, then
+/// the ReLU's.
 const BASE: usize = BEFORE;
 const PRODUCT: usize = BASE + 2;
 const RELU: usize = PRODUCT + 2;
@@ -71,7 +72,8 @@ fn an_honest_line_gives_the_result() {
 
 #[test]
 fn transfers_that_are_altered_are_refused() {
-    let changes: [(&str, fn(&mut Vec<u8>)); 8] = [
+    type Change = fn(&mut Vec<u8>);
+    let changes: [(&str, Change); 8] = [
         ("empty", Vec::clear),
         ("cut", |frame| frame.truncate(20)),
         ("short by a word", |frame| frame.truncate(frame.len() - 8)),

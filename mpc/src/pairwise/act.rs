@@ -99,13 +99,19 @@ impl Pairwise {
             let stages = workings.iter().map(|work| work.part.recipe.stages()).max().unwrap_or(0);
             for stage in 0..stages {
                 let mut out = vec![];
-                workings.iter_mut().for_each(|work| work.send(stage, &rows, &mut out));
+                for work in &mut workings {
+                    work.send(stage, &rows, &mut out);
+                }
                 let theirs = workings.iter().map(|work| work.words(stage, peer)).sum();
                 let came = line.swap(op, &out, theirs)?;
                 let mut came = &came[..];
-                workings.iter_mut().for_each(|work| work.take(stage, &rows, &mut came));
+                for work in &mut workings {
+                    work.take(stage, &rows, &mut came);
+                }
             }
-            workings.iter().for_each(|work| work.write(&mut made));
+            for work in &workings {
+                work.write(&mut made);
+            }
         }
         Ok(made)
     }

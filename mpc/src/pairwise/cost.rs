@@ -1,4 +1,5 @@
-//! What the making of randomness costs: words that C0 and C1 send in each message, from shapes alone.
+//! What the making of randomness costs: words that C0 and C1 send in each message, from shapes
+//! alone.
 
 use super::act::turns;
 use super::product::Scaling;

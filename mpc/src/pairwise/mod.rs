@@ -3,16 +3,16 @@
 //!
 //! ```text
 //! act      r = r_0 ^ r_1, each cloud's of its own stream: bits, not numbers, are sampled. Each bit
-//!          is made a number by one correlated transfer; r, ρ = r >> s and M are sums of those. One-hot
-//!          digits and products of bit masks are products of bits, γ and β are numbers of masks of bits, and what β gates is
-//!          multiplied by it                                     [`recipe`], [`act`]
-//! product  A B = A_0 B_0 + A_1 B_1 + A_0 B_1 + A_1 B_0; of the last two, one factor's bits choose and
-//!          the other's rows are correlated                      [`product`]
+//!          is made a number by one correlated transfer; r, ρ = r >> s and M are sums of those.
+//!          One-hot digits and products of bit masks are products of bits, γ and β are numbers of
+//!          masks of bits, and what β gates is multiplied by it       [`recipe`], [`act`]
+//! product  A B = A_0 B_0 + A_1 B_1 + A_0 B_1 + A_1 B_0; of the last two, one factor's bits choose
+//!          and the other's rows are correlated                       [`product`]
 //! ```
 //!
 //! Who learns what: each cloud its own bits and uniform shares; see [`crate::transfer`] for what
-//! crosses the line. r is uniform to either, by the other's r_i. A simulator draws a cloud's shares from its own
-//! stream and the messages at random.
+//! crosses the line. r is uniform to either, by the other's r_i. A simulator draws a cloud's shares
+//! from its own stream and the messages at random.
 //!
 //! Transfers are begun once in an attempt and live in memory only.
 

@@ -2,15 +2,15 @@
 //!
 //! ```text
 //! A B = A_0 B_0 + A_1 B_1 + A_0 B_1 + A_1 B_0
-//! b x = sum of 2^i b_i x, x a row or column of the other factor: bit b_i chooses between 0 and x modulo
-//!       2^{64-i}, of which no more than ⌈(64-i)/8⌉ bytes an entry are sent
+//! b x = sum of 2^i b_i x, x a row or column of the other factor: bit b_i chooses between 0 and x
+//!       modulo 2^{64-i}, of which no more than 8 - ⌊i/8⌋ bytes an entry are sent
 //! ```
 //!
-//! Gilboa, "Two Party RSA Key Generation", CRYPTO 1999. The factor with fewer entries chooses, in both
-//! cross terms: either cloud by its own share, so both directions are as busy.
+//! Gilboa, "Two Party RSA Key Generation", CRYPTO 1999. The factor with fewer entries chooses, in
+//! both cross terms: either cloud by its own share, so both directions are as busy.
 //!
-//! Who learns what: see [`crate::transfer::forms`]: what is sent is under keys of which the other has
-//! half. A simulator draws it at random.
+//! Who learns what: see [`crate::transfer::forms`]: what is sent is under keys of which the other
+//! has half. A simulator draws it at random.
 
 use crate::engine::Product;
 use crate::engine::clear::product;
@@ -192,7 +192,9 @@ const fn blocks(width: usize, each: usize) -> usize {
 /// Has the low byte of each block lie first, as both machines must have it.
 fn low_first(keys: &mut [u128]) {
     if cfg!(target_endian = "big") {
-        keys.iter_mut().for_each(|key| *key = key.swap_bytes());
+        for key in keys {
+            *key = key.swap_bytes();
+        }
     }
 }
 

@@ -10,8 +10,9 @@
 //!
 //! Who learns what: x̂, which is uniform whatever x is, as long as r is used once ([`OpenOnce`])
 //! and nobody has both streams (the dealer has, and sees no x̂). C0's share of C is a stream of its
-//! own, C1's is C less that: either is uniform. So a simulator of a cloud's view draws what comes from
-//! the other and from the dealer at random, and what is opened on purpose fixes the last share.
+//! own, C1's is C less that: either is uniform. So a simulator of a cloud's view draws what comes
+//! from the other and from the dealer at random, and what is opened on purpose fixes the last
+//! share.
 //!
 //! - [`engine`]: its operations
 //! - [`act`]: everything that is not linear
@@ -91,8 +92,8 @@ impl Party {
         Self::new(Side::One, seed, attempt, link, Source::Dealt(correlations))
     }
 
-    /// Either cloud, with nobody to deal: its seed is drawn here, and what depends on both masks they
-    /// make together, by oblivious transfers.
+    /// Either cloud, with nobody to deal: its seed is drawn here, and what depends on both masks
+    /// they make together, by oblivious transfers.
     #[must_use]
     pub fn pairwise(side: Side, attempt: &Attempt, link: Box<dyn Link>) -> Self {
         Self::pairwise_of(side, &Seed::from_bytes(*fresh()), attempt, link)

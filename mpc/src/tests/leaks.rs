@@ -85,8 +85,8 @@ enum Made {
     ByBoth,
 }
 
-/// What both clouds send in openings, and then what the dealer sends, or both in transfers: there by
-/// step and side.
+/// What both clouds send in openings, and then what the dealer sends, or both in transfers: there
+/// by step and side.
 fn sent(made: Made, seeds: &[Seed; 2], value: i64) -> [Sent; 3] {
     let records: [Arc<Mutex<Vec<Bytes>>>; 3] = Default::default();
     let noted =

@@ -68,7 +68,8 @@ fn edges(s: u8) -> Vec<u64> {
     edges
 }
 
-/// The acts for a shift, on numbers at its edges; and masks, also such as bring ẑ to them: r = edge - z.
+/// The acts for a shift, on numbers at its edges; and masks, also such as bring ẑ to them: r = edge
+/// - z.
 fn case(s: u8) -> (Acts, [Input; 1], Vec<u64>) {
     let inside = |x: &u64| (*x as i64).unsigned_abs() < 1 << 61;
     let words: Vec<u64> = edges(s).into_iter().filter(inside).collect();
@@ -96,8 +97,8 @@ fn every_act_is_right_for_every_mask() {
     }
 }
 
-/// What the clouds make is tables and numbers as the dealer's, so some masks for some shifts do: each
-/// run begins transfers anew, which takes its time.
+/// What the clouds make is tables and numbers as the dealer's, so some masks for some shifts do:
+/// each run begins transfers anew, which takes its time.
 #[test]
 fn every_act_is_right_for_masks_without_a_dealer() {
     for s in [1, 4, 13, 33, 62] {

@@ -7,13 +7,15 @@
 //! ```
 //!
 //! Masny and Rindal, "Endemic Oblivious Transfer", CCS 2019, from Diffie and Hellman's agreement in
-//! ristretto255, a group of prime order; H_j are hashes into the group, KDF is SHA-256 over everything in the transfer.
-//! Each transfer has its own a and b and its number in all hashes: what goes wrong when one B serves
-//! many (McQuoid, Rosulek, Roy, "Batching Base Oblivious Transfers", ASIACRYPT 2021) does not arise.
+//! ristretto255, a group of prime order; H_j are hashes into the group, KDF is SHA-256 over
+//! everything in the transfer. Each transfer has its own a and b and its number in all hashes: what
+//! goes wrong when one B serves many (McQuoid, Rosulek, Roy, "Batching Base Oblivious Transfers",
+//! ASIACRYPT 2021) does not arise.
 //!
 //! Who learns what: R_{1-c} and a G are uniform, so (R_0, R_1) is a uniform pair whatever c is: the
 //! sender learns nothing of it. The key not chosen is a hash of b (R_{1-c} + H(R_c)), which by the
-//! computational Diffie-Hellman assumption the receiver cannot form, H being a random oracle. A simulator draws points and that key at random.
+//! computational Diffie-Hellman assumption the receiver cannot form, H being a random oracle. A
+//! simulator draws points and that key at random.
 
 use crate::wire::all_words;
 use curve25519_dalek::ristretto::{CompressedRistretto, RistrettoPoint};
@@ -101,7 +103,9 @@ impl Choosing {
                 }
                 CompressedRistretto(bytes)
             });
-            pair.iter().for_each(|point| message.extend(all_words(point.as_bytes())));
+            for point in &pair {
+                message.extend(all_words(point.as_bytes()));
+            }
             a.push(secret);
             r.push(pair);
         }
@@ -151,6 +155,7 @@ fn read(words: &[u64]) -> Result<(CompressedRistretto, RistrettoPoint), String> 
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

@@ -1,17 +1,17 @@
 //! Comparison of two private integers, a of C0's and b of C1's: shares by XOR of [a < b].
 //!
 //! ```text
-//! digits   of 4 bits: C0 offers, for each digit j that C1's may be, [a_d = j] ^ s and [a_d < j] ^ s',
-//!          s and s' being its shares; C1 takes those of its b_d, one of 16
-//! tree     groups of at most 4 digits, then one of all groups: lt = lt_3 ^ eq_3 lt_2 ^ ..., each bit
-//!          masked and opened, the products of the masks made by transfers ([`super::products`])
+//! digits   of 4 bits: C0 offers, for each digit j that C1's may be, [a_d = j] ^ s and
+//!          [a_d < j] ^ s', s and s' being its shares; C1 takes those of its b_d, one of 16
+//! tree     groups of at most 4 digits, then one of all groups: lt = lt_3 ^ eq_3 lt_2 ^ ..., each
+//!          bit masked and opened, products of the masks made by transfers ([`super::products`])
 //! ```
 //!
-//! Rathee et al., "CrypTFlow2: Practical 2-Party Secure Inference", CCS 2020, section 3, with the tree
-//! of [`crate::bits::fold`]: two openings instead of one for each doubling.
+//! Rathee et al., "CrypTFlow2: Practical 2-Party Secure Inference", CCS 2020, section 3, with the
+//! tree of [`crate::bits::fold`]: two openings instead of one for each doubling.
 //!
-//! Who learns what: C1 reads one message of each 16, masked by bits of C0's; C0 hears nothing of b; what is
-//! opened is masked by uniform bits used once. A simulator draws all of it at random.
+//! Who learns what: C1 reads one message of each 16, masked by bits of C0's; C0 hears nothing of b;
+//! what is opened is masked by uniform bits used once. A simulator draws all of it at random.
 
 use super::Transfers;
 use super::base::fresh;
@@ -24,8 +24,8 @@ use crate::error::{Op, Result};
 use crate::line::Line;
 use crate::prg::{Label, Party as Side, Prg, Seed, Stream};
 
-/// Integers that are compared in the same messages; more go in several turns, so that rows of no more
-/// than some tens of megabytes are held.
+/// Integers that are compared in the same messages; more go in several turns, so that rows of no
+/// more than some tens of megabytes are held.
 pub const AT_ONCE: usize = 1 << 15;
 
 /// Bits of a message: eq and lt.
@@ -106,7 +106,9 @@ impl Transfers {
                     each_digit().zip(&offered).map(|((e, d), s)| table(digit(e, d), *s)).collect();
                 out = send_tables(&rows[0], 64 * leaves, OFFERED, &tables);
             }
-            layers.iter_mut().for_each(|layer| layer.send(stage, &rows, &mut out));
+            for layer in &mut layers {
+                layer.send(stage, &rows, &mut out);
+            }
             let leaf_words = if stage == 0 { table_words(OFFERED, n * digits) } else { 0 };
             let products: usize = plans.iter().map(|plan| plan.sent(stage) * blocks(n)).sum();
             let theirs = products + if first { 0 } else { leaf_words };
@@ -118,7 +120,9 @@ impl Transfers {
                 let chosen = each_digit().map(|(e, d)| digit(e, d));
                 offered = take_tables(&rows[1], 64 * leaves, OFFERED, chosen, leaf);
             }
-            layers.iter_mut().for_each(|layer| layer.take(stage, &rows, &mut came));
+            for layer in &mut layers {
+                layer.take(stage, &rows, &mut came);
+            }
         }
         let mut inputs = planes_of(&offered, digits, n);
         for (layer, products) in cut.layers.iter().zip(&layers) {
@@ -209,7 +213,7 @@ fn table(a: u8, s: u8) -> u128 {
     let eq = 1u128 << (8 * u32::from(a));
     // All bytes above the a-th.
     let lt = (EACH << (8 * u32::from(a))) ^ eq;
-    (eq | lt << 1) ^ EACH * u128::from(s)
+    eq ^ (lt << 1) ^ (EACH * u128::from(s))
 }
 
 /// eq and lt of digit d in planes 2d and 2d + 1.
@@ -225,6 +229,7 @@ fn planes_of(offered: &[u8], digits: usize, n: usize) -> Vec<Vec<u64>> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use crate::link::{Traffic, memory};
@@ -359,8 +364,8 @@ mod tests {
             let products: usize = all().map(|(k, eq)| group(*k, *eq)[0]).sum();
             let rows: usize = all().map(|(k, eq)| group(*k, *eq)[1]).sum();
             let opened: usize = all().map(|(k, eq)| 2 * (k - 1) + usize::from(*eq)).sum();
-            // 4 bytes a row, in pairs of blocks; 32 bits a digit from C0; a bit for each product and
-            // each opening.
+            // 4 bytes a row, in pairs of blocks; 32 bits a digit from C0; a bit for each product
+            // and each opening.
             let asked = |rows: usize| 32 * 2 * rows.div_ceil(2);
             let leaves = (4 * digits * n).div_ceil(64);
             let words = [asked(rows * blocks), asked(leaves + rows * blocks)];

@@ -8,15 +8,16 @@
 //! rows       bit i of all columns (g, b): q_i = t_i ^ x_i Δ
 //! ```
 //!
-//! Roy, "SoftSpokenOT: Quieter OT Extension from Small-Field Silent VOLE in the Minicrypt Model", CRYPTO 2022,
-//! sections 3 and 4, semi-honest (with K = 1 it is Ishai, Kilian, Nissim and Petrank's, CRYPTO 2003).
-//! Streams are AES-128 in counter mode under a leaf of the tree; a place in them is used once.
+//! Roy, "SoftSpokenOT: Quieter OT Extension from Small-Field Silent VOLE in the Minicrypt Model",
+//! CRYPTO 2022, without its consistency check, so semi-honest (with K = 1 it is Ishai, Kilian,
+//! Nissim and Petrank's, CRYPTO 2003). Streams are AES-128 in counter mode under a leaf of the
+//! tree; a place in them is used once.
 //!
 //! Who learns what: the sender sees c_g = u_g ^ x, in which u_g hides x under the stream it lacks:
 //! uniform. The receiver sees nothing. A simulator of the sender draws c_g at random.
 
 use super::base::{self, Choosing, POINT, fresh};
-use super::hash::{Hash, encrypt};
+use super::hash::{Hash, encrypt_words};
 use super::tree::{K, LEAVES, grow, prune};
 use crate::bits::plane::{Plane, transpose, vectorised};
 use aes::Aes128Enc;
@@ -66,49 +67,50 @@ impl Streams {
         at
     }
 
-    /// Sums of the streams of a tree, from a block on: those with bit b set for each b, and all. A
-    /// sender has no stream 0, which is in no sum for a bit.
+    /// Sums of the streams of a tree, from a block on: those with bit b set for each b, and of all,
+    /// in place of the first stream. A sender has no stream 0, which is in no sum for a bit.
     #[expect(clippy::inline_always, reason = "it must be compiled for wide vectors")]
     #[inline(always)]
     fn sums(&self, tree: usize, at: u64, room: &mut Room) {
         let each = self.ciphers.len() / TREES;
         let lacking = LEAVES - each;
-        let Room { streams, sums, all, blocks, .. } = room;
-        let blocks = *blocks;
-        streams[..lacking * BLOCKS].fill(0);
+        let Room { streams, sums, words, .. } = room;
+        let words = *words;
+        streams[..lacking * WORDS].fill(0);
         for (i, cipher) in self.ciphers[tree * each..][..each].iter().enumerate() {
-            let stream = &mut streams[(lacking + i) * BLOCKS..][..blocks];
-            for (block, number) in stream.iter_mut().zip(u128::from(at)..) {
-                *block = number;
+            let stream = &mut streams[(lacking + i) * WORDS..][..words];
+            for (block, number) in stream.as_chunks_mut::<2>().0.iter_mut().zip(at..) {
+                *block = [number, 0];
             }
-            encrypt(cipher, stream);
+            encrypt_words(cipher, stream);
         }
-        // The upper half has the highest bit set; added to the lower, it leaves a tree half as large.
+        // The upper half has the highest bit set; added to the lower, it leaves a tree half as
+        // large.
         let mut half = LEAVES;
-        for sum in sums.chunks_exact_mut(BLOCKS).rev() {
+        for sum in sums.chunks_exact_mut(WORDS).rev() {
             half /= 2;
+            let sum = &mut sum[..words];
             sum.fill(0);
-            let (lower, upper) = streams.split_at_mut(half * BLOCKS);
-            let pairs = lower.chunks_exact_mut(BLOCKS).zip(upper.chunks_exact(BLOCKS)).take(half);
-            for (lower, upper) in pairs {
-                for ((lower, upper), sum) in lower[..blocks].iter_mut().zip(upper).zip(&mut *sum) {
+            let (lower, upper) = streams.split_at_mut(half * WORDS);
+            for (lower, upper) in lower.chunks_exact_mut(WORDS).zip(upper.chunks_exact(WORDS)) {
+                let pairs = lower[..words].iter_mut().zip(&upper[..words]);
+                for ((lower, upper), sum) in pairs.zip(&mut *sum) {
                     *lower ^= upper;
                     *sum ^= upper;
                 }
             }
         }
-        all.copy_from_slice(&streams[..BLOCKS]);
     }
 }
 
 /// Where a chunk is worked on.
 struct Room {
-    streams: Vec<u128>,
+    /// Of one tree; in the end, the first is the sum of all.
+    streams: Vec<u64>,
     /// For each bit.
-    sums: Vec<u128>,
-    all: Vec<u128>,
-    /// Blocks in the chunk.
-    blocks: usize,
+    sums: Vec<u64>,
+    /// Words of a stream in the chunk, two a block.
+    words: usize,
     /// 128 columns.
     columns: Vec<u64>,
 }
@@ -116,10 +118,9 @@ struct Room {
 impl Room {
     fn new() -> Self {
         Self {
-            streams: vec![0; LEAVES * BLOCKS],
-            sums: vec![0; K * BLOCKS],
-            all: vec![0; BLOCKS],
-            blocks: 0,
+            streams: vec![0; LEAVES * WORDS],
+            sums: vec![0; K * WORDS],
+            words: 0,
             columns: vec![0; COLUMNS * WORDS],
         }
     }
@@ -129,16 +130,8 @@ impl Drop for Room {
     fn drop(&mut self) {
         self.streams.zeroize();
         self.sums.zeroize();
-        self.all.zeroize();
         self.columns.zeroize();
     }
-}
-
-/// Word i of blocks.
-#[expect(clippy::inline_always, reason = "it must be compiled for wide vectors")]
-#[inline(always)]
-const fn word(blocks: &[u128], i: usize) -> u64 {
-    (blocks[i / 2] >> (64 * (i % 2))) as u64
 }
 
 /// Bit i of all columns is row i.
@@ -238,7 +231,7 @@ impl Receiver {
             });
         let start = self.next;
         self.next += rows.len() as u64;
-        (message, Rows { rows, first: start, delta: None, hash: Arc::clone(&self.hash) })
+        (message, Rows { blocks: rows, first: start, delta: None, hash: Arc::clone(&self.hash) })
     }
 }
 
@@ -254,17 +247,14 @@ impl Streams {
         room: &mut Room,
     ) {
         let words = message.len() / TREES;
-        room.blocks = words / 2;
+        room.words = words;
         for (tree, message) in message.chunks_exact_mut(words).enumerate() {
             self.sums(tree, at, room);
-            for (i, message) in message.iter_mut().enumerate() {
-                *message = word(&room.all, i) ^ bits.get(i).copied().unwrap_or(0);
-            }
+            message.copy_from_slice(&room.streams[..words]);
+            message.iter_mut().zip(bits).for_each(|(message, bits)| *message ^= bits);
             let columns = room.columns[tree * K * WORDS..].chunks_exact_mut(WORDS);
-            for (column, sum) in columns.zip(room.sums.chunks_exact(BLOCKS)) {
-                for (i, column) in column[..words].iter_mut().enumerate() {
-                    *column = word(sum, i);
-                }
+            for (column, sum) in columns.zip(room.sums.chunks_exact(WORDS)) {
+                column[..words].copy_from_slice(&sum[..words]);
             }
         }
         transposed(&room.columns, rows);
@@ -274,14 +264,14 @@ impl Streams {
     #[inline(always)]
     fn answering(&self, at: u64, delta: u128, message: &[u64], rows: &mut [u128], room: &mut Room) {
         let words = message.len() / TREES;
-        room.blocks = words / 2;
+        room.words = words;
         for (tree, message) in message.chunks_exact(words).enumerate() {
             self.sums(tree, at, room);
             let columns = room.columns[tree * K * WORDS..].chunks_exact_mut(WORDS);
-            for (b, (column, sum)) in columns.zip(room.sums.chunks_exact(BLOCKS)).enumerate() {
+            for (b, (column, sum)) in columns.zip(room.sums.chunks_exact(WORDS)).enumerate() {
                 let set = ((delta >> (tree * K + b) & 1) as u64).wrapping_neg();
-                for (i, (column, message)) in column.iter_mut().zip(message).enumerate() {
-                    *column = word(sum, i) ^ set & message;
+                for ((column, sum), message) in column.iter_mut().zip(sum).zip(message) {
+                    *column = sum ^ set & message;
                 }
             }
         }
@@ -326,7 +316,7 @@ impl Sender {
         let start = self.next;
         self.next += rows.len() as u64;
         let delta = Some(self.delta.clone());
-        Rows { rows, first: start, delta, hash: Arc::clone(&self.hash) }
+        Rows { blocks: rows, first: start, delta, hash: Arc::clone(&self.hash) }
     }
 }
 
@@ -356,7 +346,7 @@ impl Begun {
 
 /// Rows of one extension: t at the receiver, q = t ^ x Δ at the sender.
 pub struct Rows {
-    rows: Zeroizing<Vec<u128>>,
+    blocks: Zeroizing<Vec<u128>>,
     /// Number of the first in the attempt.
     first: u64,
     /// The sender's.
@@ -368,31 +358,32 @@ impl Rows {
     /// How many.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.rows.len()
+        self.blocks.len()
     }
 
     /// None?
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.rows.is_empty()
+        self.blocks.is_empty()
     }
 
-    /// Keys of some rows, `each` blocks a row, row after row: at the receiver those of its bits, at the
-    /// sender those of bit 0.
+    /// Keys of some rows, `each` blocks a row, row after row: at the receiver those of its bits, at
+    /// the sender those of bit 0.
     pub fn keys(&self, rows: Range<usize>, each: usize, out: &mut [u128]) {
         let first = self.first + rows.start as u64;
-        self.hash.fill(&self.rows[rows], 0, first, each, out);
+        self.hash.fill(&self.blocks[rows], 0, first, each, out);
     }
 
     /// At the sender, keys of bit 1; at the receiver nothing it should ask for.
     pub fn other_keys(&self, rows: Range<usize>, each: usize, out: &mut [u128]) {
         let first = self.first + rows.start as u64;
         let delta = self.delta.as_ref().map_or(0, |delta| **delta);
-        self.hash.fill(&self.rows[rows], delta, first, each, out);
+        self.hash.fill(&self.blocks[rows], delta, first, each, out);
     }
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
@@ -412,9 +403,9 @@ mod tests {
                 (1..=words as u64).map(|i| i.wrapping_mul(0x9e37_79b9_7f4a_7c15)).collect();
             let (message, taken) = receiver.ask(&bits);
             let sent = sender.answer(&message, words);
-            for (i, (q, t)) in sent.rows.iter().zip(&*taken.rows).enumerate() {
+            for (i, (q, t)) in sent.blocks.iter().zip(&*taken.blocks).enumerate() {
                 let x = u128::from(bits[i / 64] >> (i % 64) & 1);
-                assert_eq!(*q, t ^ x * *sender.delta, "row {i} of {words} words");
+                assert_eq!(*q, t ^ (x * *sender.delta), "row {i} of {words} words");
                 assert!(seen.insert(*t), "a row twice");
             }
             let n = sent.len();

@@ -3,10 +3,10 @@
 //! ```text
 //! random      k^0, k^1 at the sender, k^b at the receiver: the keys as they are ([`Rows::keys`])
 //! chosen      sends m_0 ^ k^0 and m_1 ^ k^1
-//! correlated  x of the sender's: sends x ^ k^0 ^ k^1; shares of b x by XOR: k^0, and k^b ^ b (what came)
-//!             or sends x + k^0 - k^1; shares by addition: -k^0, and k^b + b (what came)
-//! one of 16   four rows a transfer; message j lies under the sum (XOR) of the j-th bytes of the keys
-//!             k_l^{bit l of j}, l = 0 .. 3 (Naor and Pinkas, J. Cryptology 2005, section 3)
+//! correlated  x of the sender's: sends y = x ^ k^0 ^ k^1; shares of b x by XOR: k^0, k^b ^ b y
+//!             or sends y = x + k^0 - k^1; shares by addition: -k^0, k^b + b y
+//! one of 16   four rows a transfer; message j lies under the sum (XOR) of the j-th bytes of the
+//!             keys k_l^{bit l of j}, l = 0 .. 3 (Naor and Pinkas, J. Cryptology 2005)
 //! ```
 //!
 //! Who learns what: each message lies under a key, or a byte of one, that is used for nothing else;
@@ -43,8 +43,8 @@ fn sliced(rows: &Rows, start: usize, width: usize, other: bool) -> [Plane<WIDE>;
     planes
 }
 
-/// The sender's part of b x for planes x of `blocks` words each, from row word `start` on: its share
-/// in place of x, and what it sends. One bit of the receiver's goes with all planes.
+/// The sender's part of b x for planes x of `blocks` words each, from row word `start` on: its
+/// share in place of x, and what it sends. One bit of the receiver's goes with all planes.
 pub(crate) fn send_bits(rows: &Rows, start: usize, x: &mut [Vec<u64>]) -> Vec<u64> {
     debug_assert!(x.len() <= 64, "half a key");
     let blocks = x.first().map_or(0, Vec::len);
@@ -98,8 +98,8 @@ const fn blocks_of(words: usize) -> usize {
 /// Keys of rows that go through the hash together, in blocks.
 const KEYS: usize = 1 << 10;
 
-/// The sender's part of b x for `each` words x a row, from row `start` on: its share in place of x, and what
-/// it sends.
+/// The sender's part of b x for `each` words x a row, from row `start` on: its share in place of x,
+/// and what it sends.
 pub(crate) fn send_words(rows: &Rows, start: usize, each: usize, x: &mut [u64]) -> Vec<u64> {
     let mut message = vec![0; x.len()];
     let (blocks, at_once) = (blocks_of(each), (KEYS / blocks_of(each)).max(1));
@@ -128,8 +128,8 @@ pub(crate) fn send_words(rows: &Rows, start: usize, each: usize, x: &mut [u64]) 
     message
 }
 
-/// The receiver's part: its shares in place of what came. Row i has bit i of the words of `bits`, the
-/// first of which goes with row `start`, the first in a word of rows.
+/// The receiver's part: its shares in place of what came. Row i has bit i of the words of `bits`,
+/// the first of which goes with row `start`, the first in a word of rows.
 pub(crate) fn take_words(rows: &Rows, start: usize, each: usize, bits: &[u64], came: &mut [u64]) {
     let (blocks, at_once) = (blocks_of(each), (KEYS / blocks_of(each)).max(1));
     came.par_chunks_mut(each * at_once).enumerate().for_each(|(chunk, came)| {
@@ -191,8 +191,8 @@ const SET: [u128; 4] = [
 /// Transfers of one of 16 that are worked on together.
 const TABLES: usize = 64;
 
-/// Of messages of `bits` bits (at most 8), one table of 16 a transfer, message j in byte j, what the sender
-/// sends: under their keys, and without the bits that are not used. From row `start` on.
+/// Of messages of `bits` bits (at most 8), one table of 16 a transfer, message j in byte j, what
+/// the sender sends: under their keys, and without the bits that are not used. From row `start` on.
 pub(crate) fn send_tables(rows: &Rows, start: usize, bits: u32, tables: &[u128]) -> Vec<u64> {
     let mut packed = Packer::new(16 * bits, tables.len());
     let mut keys = Zeroizing::new([0; 8 * TABLES]);
@@ -308,6 +308,7 @@ fn read(words: &[u64], bits: u32, i: usize) -> u128 {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use crate::transfer::{Receiver, Sender};

@@ -17,10 +17,10 @@
 //! under keys H(t ^ Δ, i) with Δ unknown: uniform words, H being correlation robust.
 //! A simulator draws both at random.
 //!
-//! What is not promised: a receiver that sends inconsistent rows (another x in each tree) can
-//! learn bits of Δ. The consistency checks that forbid it (Keller, Orsini, Scholl, CRYPTO 2015;
-//! Roy, CRYPTO 2022, section 4) cost little, but nothing else here withstands a cloud that deviates,
-//! and results could be spoiled all the same: they are left out, as is said here.
+//! What is not promised: a receiver that sends inconsistent rows (another x in each tree) can learn
+//! bits of Δ. The consistency checks that forbid it (Keller, Orsini, Scholl, CRYPTO 2015; Roy,
+//! CRYPTO 2022) cost little, but nothing else here withstands a cloud that deviates, and
+//! results could be spoiled all the same: they are left out, as is said here.
 //!
 //! Transfers begin anew in each attempt: a store that is rolled back would have the same rows come
 //! twice, and two messages under one key give their difference away.
@@ -36,7 +36,7 @@ pub(crate) mod words;
 
 pub(crate) use base::fresh;
 pub use compare::AT_ONCE;
-pub use extend::{Receiver, Rows, Sender};
+pub use extend::{Begun, Receiver, Rows, Sender};
 pub use forms::{send_chosen, take_chosen};
 
 use crate::error::{Op, Result};

@@ -3,8 +3,8 @@
 //!
 //! ```text
 //! m_S = m_i m_T, i the lowest of S, T the rest:  (a + a')(t + t') = a t + a t' + a' t + a' t'
-//!       a cloud's a t is its own; a t' and a' t are correlated transfers, one each way, in which one
-//!       choice a serves all T that go with i
+//!       a cloud's a t is its own; a t' and a' t are correlated transfers, one each way, in which
+//!       one choice a serves all T that go with i
 //! ```
 //!
 //! Who learns what: see [`super::forms`]: choices stay with their owner, what is sent is uniform.
@@ -112,8 +112,8 @@ impl Products {
 /// Products of the bits of many entries on their way through the messages.
 pub(crate) struct Multiplying<'a> {
     plan: &'a Products,
-    /// This cloud's shares of the bits and, behind them, of the products: a plane each, 64 entries a
-    /// word.
+    /// This cloud's shares of the bits and, behind them, of the products: a plane each, 64 entries
+    /// a word.
     planes: Vec<Vec<u64>>,
     /// Where each factor's rows begin, for sending and for receiving.
     at: Vec<[usize; 2]>,

@@ -1,19 +1,19 @@
-//! All seeds of a tree but one: a tree of 2^K seeds at the receiver, of which the sender has all but
-//! that at a place of its own, Δ_g.
+//! All seeds of a tree but one: a tree of 2^K seeds at the receiver, of which the sender has all
+//! but that at a place of its own, Δ_g.
 //!
 //! ```text
 //! receiver   root random; child b of node s is AES_s(b); for each level, S_b = sum (XOR) of all
 //!            children b; sends S_0 ^ k_0 and S_1 ^ k_1 under the keys of a base transfer
-//! sender     has chosen 1 - α for a level where the path to its place takes α: S_{1-α} less the children
-//!            it knows is the one child beside the path
+//! sender     has chosen 1 - α for a level where the path to its place takes α: S_{1-α} less the
+//!            children it knows is the one child beside the path
 //! ```
 //!
 //! Goldreich, Goldwasser and Micali's tree with one leaf left out, as in Boyle et al., "Efficient
 //! Two-Round OT Extension and Silent Non-Interactive Secure Computation", CCS 2019, and Roy,
-//! "SoftSpokenOT", CRYPTO 2022, section 5.
+//! "SoftSpokenOT", CRYPTO 2022.
 //!
-//! The sender numbers a level's nodes by d = y ^ (the path so far), so that the one it lacks is always
-//! number 0 and nothing is looked up at a secret place.
+//! The sender numbers a level's nodes by d = y ^ (the path so far), so that the one it lacks is
+//! always number 0 and nothing is looked up at a secret place.
 //!
 //! Who learns what: the sums not chosen stay under keys the sender lacks, so the left-out leaf is
 //! uniform to it; the receiver sends and learns nothing. A simulator draws that leaf at random.

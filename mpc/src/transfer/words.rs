@@ -1,7 +1,7 @@
 //! From bits that both clouds share by XOR to numbers, and products of such bits with numbers.
 //!
 //! ```text
-//! number       b = a + a' - 2 a a' = a + a' (1 - 2a): one correlated transfer, C0's (1 - 2a) and C1's a'
+//! number       b = a + a' - 2 a a' = a + a' (1 - 2a): one correlated transfer of 1 - 2a for a'
 //! multiplexer  b v = sum over both clouds of a v_i + a' (1 - 2a) v_i: one each way
 //! ```
 //!
