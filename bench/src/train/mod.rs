@@ -209,7 +209,7 @@ fn far(show: Show<'_>) -> Done {
 /// Without a dealer, on this machine and over a long line.
 fn alone(show: Show<'_>) -> Done {
     let (widths, batch) = ([30, 16, 1], 32);
-    let plan = job(&widths, Loss::SquaredError, batch, 10 * batch).check()?;
+    let plan = Job::mlp(10 * batch, &widths, Loss::Sigmoid, batch, 1000).check()?;
     let inputs = rows(&plan);
     let counted = |until| -> Result<Count, Box<dyn Error>> {
         Ok(pairwise_cost(&Run { until, ..Run::all(&plan) })?.count())
