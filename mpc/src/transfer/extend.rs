@@ -8,7 +8,7 @@
 //! rows       bit i of all columns (g, b): q_i = t_i ^ x_i Δ
 //! ```
 //!
-//! Roy, "SoftSpokenOT: Quieter OT Extension from Small-Field Silent VOLE in the Minicrypt Model",
+//! Roy's SoftSpoken transfers ("... from Small-Field Silent VOLE in the Minicrypt Model"),
 //! CRYPTO 2022, without its consistency check, so semi-honest (with K = 1 it is Ishai, Kilian,
 //! Nissim and Petrank's, CRYPTO 2003). Streams are AES-128 in counter mode under a leaf of the
 //! tree; a place in them is used once.

@@ -8,9 +8,8 @@
 //!            children it knows is the one child beside the path
 //! ```
 //!
-//! Goldreich, Goldwasser and Micali's tree with one leaf left out, as in Boyle et al., "Efficient
-//! Two-Round OT Extension and Silent Non-Interactive Secure Computation", CCS 2019, and Roy,
-//! "SoftSpokenOT", CRYPTO 2022.
+//! Goldreich, Goldwasser and Micali's tree with one leaf left out, as in Boyle et al.'s silent
+//! transfers in two rounds, CCS 2019, and Roy's SoftSpoken transfers, CRYPTO 2022.
 //!
 //! The sender numbers a level's nodes by d = y ^ (the path so far), so that the one it lacks is
 //! always number 0 and nothing is looked up at a secret place.
