@@ -7,6 +7,7 @@ mod measure;
 mod mpc;
 mod services;
 mod train;
+mod transfer;
 
 use clap::Parser;
 use figure::Figure;
@@ -148,7 +149,8 @@ fn wanted(names: &[String]) -> Result<Vec<&'static Bench>, String> {
 
 /// All there are.
 fn benches() -> impl Iterator<Item = &'static Bench> {
-    let all = [bcp::BENCHES, matmul::BENCHES, mpc::BENCHES, train::BENCHES, services::BENCHES];
+    let mpc = [matmul::BENCHES, mpc::BENCHES, transfer::BENCHES];
+    let all = [&[bcp::BENCHES][..], &mpc, &[train::BENCHES, services::BENCHES]].concat();
     all.into_iter().flatten()
 }
 

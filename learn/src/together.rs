@@ -7,7 +7,7 @@ use crate::run::Run;
 use crate::train::Training;
 use dyad_mpc::link::Traffic;
 use dyad_mpc::prg::{Attempt, Party as Side};
-use dyad_mpc::together::{Input, JOB, Setting, Setup, attempt, clear_engine, cost, three};
+use dyad_mpc::together::{Input, JOB, Setting, Setup, attempt, clear_engine, cost, three, two};
 use dyad_mpc::{Clear, Contract, Dealer, Opened, Party, Session};
 
 /// What a run on shares gave.
@@ -52,6 +52,49 @@ pub fn shared<'p>(
     setting: impl Into<Setting>,
     each: &(dyn Fn(Side, &Training<'p, Party>) + Sync),
 ) -> Result<Finished> {
+    let Prepared { setup, attempt, programs } = prepared(run, inputs, states, setting)?;
+    let contracts = programs.map(|program| setup.contract(program));
+    let deal = |dealer| deal(run, dealer, &contracts[0]);
+    let cloud = |side: Side, party| cloud(run, side, party, &contracts[side.index()], each);
+    let ([zero, one], dealt) = three(setup, deal, cloud);
+    // C1 greets the dealer first: if that ends it, C0 is merely left alone.
+    let (zero, one) = match (zero, one) {
+        (_, Err(error @ Error::Checkpoint(_))) => return Err(error),
+        both => both,
+    };
+    // The clouds' errors say more than the dealer's, which is then merely left alone.
+    let finished = finished([zero, one], attempt)?;
+    Ok(Finished { dealt: dealt?, ..finished })
+}
+
+/// The same without a dealer: the clouds make their randomness together, and what the dealer would
+/// draw is shared out to them.
+pub fn pairwise<'p>(
+    run: &Run<'p>,
+    inputs: &[Input],
+    states: Option<&[Checkpoint; 2]>,
+    setting: impl Into<Setting>,
+    each: &(dyn Fn(Side, &Training<'p, Party>) + Sync),
+) -> Result<Finished> {
+    let Prepared { setup, attempt, programs } = prepared(run, inputs, states, setting)?;
+    let contracts = programs.map(|program| Contract::pairwise(attempt, program));
+    let clouds = two(setup, |side, party| cloud(run, side, party, &contracts[side.index()], each));
+    finished(clouds, attempt)
+}
+
+/// What a run begins with, and the programs that the clouds take it for.
+struct Prepared {
+    setup: Setup,
+    attempt: Attempt,
+    programs: [[u8; 32]; 2],
+}
+
+fn prepared(
+    run: &Run<'_>,
+    inputs: &[Input],
+    states: Option<&[Checkpoint; 2]>,
+    setting: impl Into<Setting>,
+) -> Result<Prepared> {
     let (_, program) = cost(run)?;
     let no_line = |source| Error::Data(format!("lines between the parties: {source}"));
     let mut setup = Setup::new(inputs, setting).map_err(no_line)?;
@@ -64,21 +107,15 @@ pub fn shared<'p>(
             shares.extend_from_slice(state);
         }
     }
-    let contracts = SIDES.map(|side| {
-        setup.contract(states.map_or(program, |states| states[side.index()].bind(program)))
-    });
-    let deal = |dealer| deal(run, dealer, &contracts[0]);
-    let cloud = |side: Side, party| cloud(run, side, party, &contracts[side.index()], each);
-    let ([zero, one], dealt) = three(setup, deal, cloud);
-    // C1 greets the dealer first: if that ends it, C0 is merely left alone.
-    let (zero, one) = match (zero, one) {
-        (_, Err(error @ Error::Checkpoint(_))) => return Err(error),
-        both => both,
-    };
-    // The clouds' errors say more than the dealer's, which is then merely left alone.
+    let programs =
+        SIDES.map(|side| states.map_or(program, |states| states[side.index()].bind(program)));
+    Ok(Prepared { setup, attempt, programs })
+}
+
+fn finished([zero, one]: [Result<Cloud>; 2], attempt: Attempt) -> Result<Finished> {
     let ((opened, zero, traffic_0), (_, one, traffic_1)) = (zero?, one?);
     let traffic = [traffic_0, traffic_1];
-    Ok(Finished { opened, states: [zero, one], attempt, traffic, dealt: dealt? })
+    Ok(Finished { opened, states: [zero, one], attempt, traffic, dealt: 0 })
 }
 
 const SIDES: [Side; 2] = [Side::Zero, Side::One];

@@ -44,9 +44,10 @@ impl Role {
 const OP: Op = Op { step: 0, number: 0, name: "greeting" };
 
 /// The parts of a greeting, and what it means if one differs.
-const PARTS: [(std::ops::Range<usize>, &str); 7] = [
+const PARTS: [(std::ops::Range<usize>, &str); 8] = [
     (0..1, "they do not take the sides they should"),
-    (1..8, "one takes correlations from a file, the other marks no attempt as used"),
+    (2..8, "one is dealt randomness, the other makes it: give both the same source"),
+    (1..2, "one takes correlations from a file, the other marks no attempt as used"),
     (8..40, "they run different jobs"),
     (40..72, "they are in different attempts: start a new one on both"),
     (72..104, "their programs differ in an operation: install the same release on both"),
@@ -61,10 +62,36 @@ impl Contract {
         Self { attempt, program, seeds: seeds.map(Seed::check) }
     }
 
+    /// Of two clouds without a dealer: neither knows, nor may know, the other's seed.
+    #[must_use]
+    pub const fn pairwise(attempt: Attempt, program: [u8; 32]) -> Self {
+        Self { attempt, program, seeds: [[0; 16]; 2] }
+    }
+
+    /// Is it one without a dealer?
+    fn is_pairwise(&self) -> bool {
+        self.seeds == [[0; 16]; 2]
+    }
+
+    /// A cloud that is dealt nothing takes no contract with a dealer.
+    pub(crate) fn check_pairwise(&self, who: &Who) -> Result<()> {
+        if self.is_pairwise() {
+            return Ok(());
+        }
+        Err(Error::Different {
+            who: who.clone(),
+            step: OP.step,
+            peer: "the contract",
+            what: "it names a dealer's seeds: give both clouds the same source of randomness",
+            theirs: "dealt randomness".into(),
+            ours: "pairwise randomness".into(),
+        })
+    }
+
     /// What one says of oneself: role, source of correlations, job, nonces, program, seeds.
     fn greeting(&self, role: Role, offline: bool) -> Vec<u8> {
         let Self { attempt: Attempt { job, nonces: [nonce_0, nonce_1] }, program, seeds } = self;
-        let role = [role.number(), offline.into(), 0, 0, 0, 0, 0, 0];
+        let role = [role.number(), offline.into(), self.is_pairwise().into(), 0, 0, 0, 0, 0];
         let [seed_0, seed_1] = seeds;
         [&role[..], job, nonce_0, nonce_1, program, seed_0, seed_1].concat()
     }

@@ -4,6 +4,7 @@
 use crate::bits::plan::{Plan, blocks};
 use crate::engine::{Audience, Engine, Outcome, Product, Task};
 use crate::error::{Op, Result};
+use crate::pairwise::cost as pairwise;
 use crate::tensor::Meta;
 use crate::wire::{frame_bytes, pieces, waits};
 use std::ops::{AddAssign, Sub};
@@ -56,6 +57,8 @@ pub const LISTED: usize = 1 << 16;
 pub struct Cost {
     count: Count,
     operations: Vec<(Op, Count)>,
+    /// Is what depends on both clouds' masks made by them, not dealt? And have transfers begun?
+    pairwise: Option<bool>,
 }
 
 impl Cost {
@@ -63,6 +66,13 @@ impl Cost {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Of a run without a dealer: the clouds make what they need by transfers. An input of the
+    /// dealer's is given to each as its share.
+    #[must_use]
+    pub fn pairwise() -> Self {
+        Self { pairwise: Some(false), ..Self::default() }
     }
 
     /// What was done so far costs this.
@@ -82,6 +92,24 @@ impl Cost {
         if self.operations.len() < LISTED {
             self.operations.push((op, count));
         }
+    }
+
+    /// Messages of transfers, C0's words and C1's; the first of them begin the transfers.
+    fn transfers(&mut self, messages: Vec<[usize; 2]>) -> Count {
+        if messages.is_empty() {
+            return Count::default();
+        }
+        let begun = self.pairwise.replace(true) == Some(true);
+        let begin = if begun { vec![] } else { pairwise::begin() };
+        let mut count = Count::default();
+        for words in begin.into_iter().chain(messages) {
+            count.rounds += words.into_iter().map(waits).max().unwrap_or(0) as u64;
+            for (i, words) in words.into_iter().enumerate().filter(|(_, words)| *words > 0) {
+                count.messages[i] += pieces(words) as u64;
+                count.bytes[i] += frame_bytes(words) as u64;
+            }
+        }
+        count
     }
 
     /// One exchange of so many words each way.
@@ -112,6 +140,9 @@ impl Engine for Cost {
     }
 
     fn dealer_input(&mut self, op: Op, _: &str, meta: Meta) -> Result<()> {
+        if self.pairwise.is_some() {
+            return Ok(());
+        }
         let dealt = frame_bytes(meta.shape.len()) as u64;
         self.add(op, Count { dealt, ..Count::default() });
         Ok(())
@@ -131,7 +162,7 @@ impl Engine for Cost {
         op: Op,
         form: Product,
         ((), x): (&(), Meta),
-        _: (&(), Meta),
+        ((), y): (&(), Meta),
         out: Meta,
     ) -> Result<()> {
         let inner = match form {
@@ -139,9 +170,13 @@ impl Engine for Cost {
             Product::Matrix(t) if t.first() => x.shape.rows,
             Product::Matrix(_) => x.shape.cols,
         };
-        let dealt = frame_bytes(out.shape.len()) as u64;
         let multiplications = 2 * (out.shape.len() * inner) as u64;
-        self.add(op, Count { dealt, multiplications, ..Count::default() });
+        let mut count = match self.pairwise {
+            Some(_) => self.transfers(pairwise::product(form, x.shape, y.shape)),
+            None => Count { dealt: frame_bytes(out.shape.len()) as u64, ..Count::default() },
+        };
+        count.multiplications = multiplications;
+        self.add(op, count);
         Ok(())
     }
 
@@ -154,8 +189,13 @@ impl Engine for Cost {
             let live = plans.iter().filter(|(plan, _)| round < plan.rounds());
             count += Self::exchange(live.map(|(plan, n)| plan.sent(round, *n)).sum());
         }
-        let dealt = plans.iter().map(|(plan, n)| plan.dealt() * blocks(*n)).sum();
-        count.dealt = frame_bytes(dealt) as u64;
+        if self.pairwise.is_some() {
+            let tasks: Vec<_> = plans.iter().map(|(plan, n)| (plan.act, *n)).collect();
+            count += self.transfers(pairwise::acts(&tasks));
+        } else {
+            let dealt = plans.iter().map(|(plan, n)| plan.dealt() * blocks(*n)).sum();
+            count.dealt = frame_bytes(dealt) as u64;
+        }
         self.add(op, count);
         Ok(plans
             .iter()
@@ -198,7 +238,7 @@ impl Engine for Cost {
 
     fn agree(&mut self, op: Op, trace: [u8; 32]) -> Result<()> {
         let words = trace.len() / 8;
-        let dealt = frame_bytes(words) as u64;
+        let dealt = if self.pairwise.is_some() { 0 } else { frame_bytes(words) as u64 };
         self.add(op, Count { dealt, ..Self::exchange(words) });
         Ok(())
     }

@@ -9,6 +9,8 @@
 //! - `party`: the engine of the two clouds; `dealer`: the engine of the key centre; `bits`: the
 //!   comparison that truncation, ReLU and the like are made of
 //! - [`correlations`]: what the dealer deals, over a link or in a file
+//! - `pairwise`: what the dealer deals, made by the two clouds alone; [`transfer`]: the oblivious
+//!   transfers it is made of, and comparison of private integers
 //! - [`matrix`]: products of matrices; [`prg`]: streams of random words; [`link`]: lines between
 //!   parties; [`wire`]: their frames
 //! - [`files`]: files that are nobody else's; [`together`]: all three parties in one process
@@ -22,14 +24,17 @@ pub mod engine;
 mod error;
 pub mod files;
 pub mod functions;
+mod line;
 pub mod link;
 pub mod matrix;
+mod pairwise;
 mod party;
 pub mod prg;
 mod ring;
 mod session;
 pub mod tensor;
 pub mod together;
+pub mod transfer;
 pub mod wire;
 
 #[cfg(test)]
@@ -40,5 +45,6 @@ pub use cost::{Cost, Count, LISTED};
 pub use dealer::Dealer;
 pub use engine::clear::{Clear, Opened};
 pub use error::{Error, Op, Result, Who};
+pub use line::Line;
 pub use party::{LIMIT, MaskedRows, Party};
 pub use session::{Bit, Masked, Of, Rounding, Session, Shared, Shift, Table};

@@ -165,6 +165,13 @@ fn fill_random(out: &mut [u8]) {
     });
 }
 
+/// What the program costs without a dealer.
+pub fn pairwise_cost<P: Program>(program: &P) -> Result<Cost> {
+    let mut session = Session::new(Cost::pairwise());
+    program.run(&mut session)?;
+    Ok(session.into_engine())
+}
+
 /// A new attempt at a job, and the dealer's secret for it.
 #[must_use]
 pub fn attempt(job: [u8; 32]) -> (Attempt, [u8; 32]) {
@@ -182,16 +189,38 @@ pub fn shared<P: Program>(
     inputs: &[Input],
     setting: impl Into<Setting>,
 ) -> Result<Finished> {
-    let no_link = |source| Error::Link {
+    let setup = Setup::new(inputs, setting).map_err(no_link)?;
+    let (_, trace) = cost(program)?;
+    let start = Instant::now();
+    let outcomes = run(program, trace, setup);
+    finished(outcomes, trace, start)
+}
+
+/// Runs both clouds without a dealer: they make their randomness together. What would be an input
+/// of the dealer's is shared out to them.
+pub fn pairwise<P: Program>(
+    program: &P,
+    inputs: &[Input],
+    setting: impl Into<Setting>,
+) -> Result<Finished> {
+    let setup = Setup::new(inputs, setting).map_err(no_link)?;
+    let (_, trace) = cost(program)?;
+    let start = Instant::now();
+    let outcomes = run_pairwise(program, trace, setup);
+    finished(outcomes, trace, start)
+}
+
+fn no_link(source: LinkError) -> Error {
+    Error::Link {
         who: crate::Who { name: "set-up", job: [0; 4] },
         op: crate::Op { step: 0, number: 0, name: "connect" },
         peer: "the other end",
         source,
-    };
-    let setup = Setup::new(inputs, setting).map_err(no_link)?;
-    let (_, trace) = cost(program)?;
-    let start = Instant::now();
-    let Outcomes { clouds: [zero, one], dealer } = run(program, trace, setup);
+    }
+}
+
+fn finished(outcomes: Outcomes, trace: [u8; 32], start: Instant) -> Result<Finished> {
+    let Outcomes { clouds: [zero, one], dealer } = outcomes;
     let seconds = start.elapsed().as_secs_f64();
     // Whoever failed by itself says more than those it left alone.
     let left_alone = |error: &Error| matches!(error, Error::Link { .. });
@@ -292,14 +321,50 @@ pub fn run<P: Program>(program: &P, trace: [u8; 32], setup: Setup) -> Outcomes {
         program.run(&mut session)?;
         session.into_engine().finish()
     };
-    let cloud = |_, mut party: Party| {
-        party.greet(&contract)?;
-        let mut session = Session::new(party);
-        let opened = program.run(&mut session)?;
-        Ok((opened, session.engine().traffic()))
-    };
-    let (clouds, dealer) = three(setup, deal, cloud);
+    let (clouds, dealer) = three(setup, deal, |_, party| as_cloud(program, party, &contract));
     Outcomes { clouds, dealer }
+}
+
+/// The same with both clouds alone.
+pub fn run_pairwise<P: Program>(program: &P, trace: [u8; 32], setup: Setup) -> Outcomes {
+    let contract = Contract::pairwise(setup.attempt, trace);
+    let clouds = two(setup, |_, party| as_cloud(program, party, &contract));
+    Outcomes { clouds, dealer: Ok(0) }
+}
+
+fn as_cloud<P: Program>(
+    program: &P,
+    mut party: Party,
+    contract: &Contract,
+) -> Result<(Vec<Opened>, Traffic)> {
+    party.greet(contract)?;
+    let mut session = Session::new(party);
+    let opened = program.run(&mut session)?;
+    Ok((opened, session.engine().traffic()))
+}
+
+/// Has both clouds do their work without a dealer, each on its own thread.
+pub fn two<C: Send>(setup: Setup, cloud: impl Fn(Side, Party) -> C + Sync) -> [C; 2] {
+    let Setup { attempt, shares: given, dealer_inputs, clouds, limit, .. } = setup;
+    let mut parties = [(Side::Zero, clouds.0), (Side::One, clouds.1)]
+        .map(|(side, link)| Party::pairwise(side, &attempt, link).waiting(limit));
+    give(&mut parties, given);
+    give(&mut parties, shares(&dealer_inputs));
+    let [zero, one] = parties;
+    let cloud = &cloud;
+    thread::scope(|scope| {
+        let zero = scope.spawn(|| on_its_cores(|| cloud(Side::Zero, zero)));
+        let one = scope.spawn(|| on_its_cores(|| cloud(Side::One, one)));
+        [join(zero), join(one)]
+    })
+}
+
+fn give(parties: &mut [Party; 2], shares: [Vec<Input>; 2]) {
+    for (party, inputs) in parties.iter_mut().zip(shares) {
+        for Input { name, meta, words } in inputs {
+            party.give(&name, meta, words);
+        }
+    }
 }
 
 /// Has both clouds and the dealer do their work, each on its own thread.
@@ -321,11 +386,7 @@ pub fn three<D: Send, C: Send>(
         Party::zero(seed_0, &attempt, clouds.0).waiting(limit),
         Party::one(seed_1, &attempt, clouds.1, source).waiting(limit),
     ];
-    for (party, inputs) in parties.iter_mut().zip(shares) {
-        for Input { name, meta, words } in inputs {
-            party.give(&name, meta, words);
-        }
-    }
+    give(&mut parties, shares);
     let [zero, one] = parties;
     let cloud = &cloud;
     thread::scope(|scope| {

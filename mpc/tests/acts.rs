@@ -3,8 +3,10 @@
 
 use dyad_mpc::engine::{Engine, Transpose};
 use dyad_mpc::tensor::Meta;
-use dyad_mpc::together::{Input, Lines, Program, clear, cost, shared};
-use dyad_mpc::{Result, Session, Shift};
+use dyad_mpc::together::{
+    Finished, Input, Lines, Program, clear, cost, pairwise, pairwise_cost, shared,
+};
+use dyad_mpc::{Count, Opened, Result, Session, Shift};
 
 struct All {
     n: usize,
@@ -59,27 +61,47 @@ fn words(n: usize) -> Vec<u64> {
         .collect()
 }
 
+/// The program for a shift, its inputs, and how many entries.
+fn case(s: u8) -> (All, [Input; 2]) {
+    let n = [5, 64, 70, 512, 700][usize::from(s) % 5];
+    let low: Vec<u64> = words(n).iter().map(|x| ((*x as i64) >> 42) as u64).collect();
+    let inputs = [
+        Input::new("x", Meta::new(1, n, 62, 61), words(n)),
+        Input::new("low", Meta::new(1, n, 10, 20), low),
+    ];
+    (All { n, s }, inputs)
+}
+
+fn check(run: &Finished, expected: &[Opened], count: &Count, s: u8) {
+    for (i, (a, b)) in expected.iter().zip(&run.opened[0]).enumerate() {
+        assert_eq!(a, b, "s = {s}, opened {i}");
+    }
+    assert_eq!(run.opened[0], run.opened[1]);
+    // the greeting is not the program's
+    for (i, traffic) in run.traffic.iter().enumerate() {
+        assert_eq!(count.rounds + 1, traffic.rounds);
+        assert_eq!(count.bytes[i] + 32 + 136, traffic.bytes_sent);
+        assert_eq!(count.messages[i] + 1, traffic.messages_sent);
+    }
+    assert_eq!(count.dealt, run.dealt);
+}
+
 #[test]
 fn all_acts_agree() {
     for s in 1..=62 {
-        let n = [5, 64, 70, 512, 700][usize::from(s) % 5];
-        let low: Vec<u64> = words(n).iter().map(|x| ((*x as i64) >> 42) as u64).collect();
-        let inputs = [
-            Input::new("x", Meta::new(1, n, 62, 61), words(n)),
-            Input::new("low", Meta::new(1, n, 10, 20), low),
-        ];
-        let program = All { n, s };
+        let (program, inputs) = case(s);
         let expected = clear(&program, &inputs).unwrap();
         let run = shared(&program, &inputs, Lines::Memory).unwrap();
-        for (i, (a, b)) in expected.iter().zip(&run.opened[0]).enumerate() {
-            assert_eq!(a, b, "s = {s}, opened {i}");
-        }
-        assert_eq!(run.opened[0], run.opened[1]);
-        let (cost, _) = cost(&program).unwrap();
-        let count = cost.count();
-        // the greeting is not the program's
-        assert_eq!(count.rounds + 1, run.traffic[0].rounds);
-        assert_eq!(count.bytes[0] + 32 + 136, run.traffic[0].bytes_sent);
-        assert_eq!(count.dealt, run.dealt);
+        check(&run, &expected, &cost(&program).unwrap().0.count(), s);
+    }
+}
+
+#[test]
+fn all_acts_agree_without_a_dealer() {
+    for s in (1..=62).step_by(3).chain([4, 62]) {
+        let (program, inputs) = case(s);
+        let expected = clear(&program, &inputs).unwrap();
+        let run = pairwise(&program, &inputs, Lines::Memory).unwrap();
+        check(&run, &expected, &pairwise_cost(&program).unwrap().count(), s);
     }
 }

@@ -4,8 +4,10 @@
 
 use dyad_mpc::engine::{Audience, Engine, Transpose};
 use dyad_mpc::tensor::{Axis, Meta, Shape, View};
-use dyad_mpc::together::{Input, Lines, Program, clear, cost, shared};
-use dyad_mpc::{Bit, Error, Result, Session, Shared, Shift};
+use dyad_mpc::together::{
+    Finished, Input, Lines, Program, clear, cost, pairwise, pairwise_cost, shared,
+};
+use dyad_mpc::{Bit, Count, Error, Opened, Result, Session, Shared, Shift};
 use proptest::prelude::*;
 
 /// An operation: which, on which tensors, and a number it may use. What does not fit is refused, by
@@ -152,8 +154,13 @@ fn nothing_is_a_tensor_too() {
         let inputs = program.inputs(&[1]);
         let expected = clear(&program, &inputs).unwrap();
         let run = shared(&program, &inputs, Lines::Memory).unwrap();
-        assert_eq!(run.opened, [expected.clone(), expected]);
+        assert_eq!(run.opened, [expected.clone(), expected.clone()]);
         assert_eq!(run.dealt, cost(&program).unwrap().0.count().dealt);
+        let run = pairwise(&program, &inputs, Lines::Memory).unwrap();
+        assert_eq!(run.opened, [expected.clone(), expected]);
+        let count = pairwise_cost(&program).unwrap().count();
+        let greeting = (dyad_mpc::wire::HEADER + 136) as u64;
+        assert_eq!(run.traffic[0].bytes_sent, count.bytes[0] + greeting);
     }
 }
 
@@ -185,18 +192,43 @@ proptest! {
         // Values may leave the ring in a product of products; then there is nothing to compare.
         prop_assume!(expected.is_ok());
         let run = shared(&program, &inputs, Lines::Memory).unwrap();
-        let expected = expected.unwrap();
-        for (i, (a, b)) in expected.iter().zip(&run.opened[0]).enumerate() {
-            prop_assert_eq!(a, b, "tensor {}", i);
-        }
-        prop_assert_eq!(&run.opened[0], &run.opened[1]);
-        let (cost, _) = cost(&program).unwrap();
-        let greeting = (dyad_mpc::wire::HEADER + 136) as u64;
-        for (party, traffic) in run.traffic.iter().enumerate() {
-            prop_assert_eq!(traffic.bytes_sent, cost.count().bytes[party] + greeting);
-            prop_assert_eq!(traffic.messages_sent, cost.count().messages[party] + 1);
-            prop_assert_eq!(traffic.rounds, cost.count().rounds + 1);
-        }
-        prop_assert_eq!(run.dealt, cost.count().dealt);
+        same(&run, &expected.unwrap(), &cost(&program).unwrap().0.count())?;
     }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+    #[test]
+    fn clouds_without_a_dealer_open_what_the_clear_engine_computes(
+        shapes in prop::collection::vec(shape(), 2..5),
+        choices in prop::collection::vec(any::<Choice>(), 1..14),
+        values in prop::collection::vec(value(), 200),
+    ) {
+        let program = Random { shapes, choices };
+        let inputs = program.inputs(&values);
+        let expected = clear(&program, &inputs);
+        prop_assume!(expected.is_ok());
+        let run = pairwise(&program, &inputs, Lines::Memory).unwrap();
+        same(&run, &expected.unwrap(), &pairwise_cost(&program).unwrap().count())?;
+    }
+}
+
+/// Did both open this, at this cost?
+fn same(
+    run: &Finished,
+    expected: &[Opened],
+    count: &Count,
+) -> std::result::Result<(), TestCaseError> {
+    for (i, (a, b)) in expected.iter().zip(&run.opened[0]).enumerate() {
+        prop_assert_eq!(a, b, "tensor {}", i);
+    }
+    prop_assert_eq!(&run.opened[0], &run.opened[1]);
+    let greeting = (dyad_mpc::wire::HEADER + 136) as u64;
+    for (party, traffic) in run.traffic.iter().enumerate() {
+        prop_assert_eq!(traffic.bytes_sent, count.bytes[party] + greeting);
+        prop_assert_eq!(traffic.messages_sent, count.messages[party] + 1);
+        prop_assert_eq!(traffic.rounds, count.rounds + 1);
+    }
+    prop_assert_eq!(run.dealt, count.dealt);
+    Ok(())
 }

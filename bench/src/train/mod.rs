@@ -11,11 +11,11 @@ mod predict;
 use crate::figure::Figure;
 use crate::measure::{median, seconds};
 use crate::{Bench, Done, Show};
-use dyad_learn::{Job, Loss, Plan, Run, together};
-use dyad_mpc::Count;
+use dyad_learn::{Job, Loss, Plan, Run, Training, together};
 use dyad_mpc::link::shaped::Shape as Line;
 use dyad_mpc::prg::Party as Side;
-use dyad_mpc::together::{Input, Lines, cost};
+use dyad_mpc::together::{Input, Lines, cost, pairwise_cost};
+use dyad_mpc::{Count, Party};
 use std::error::Error;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -42,6 +42,11 @@ pub(crate) const BENCHES: &[Bench] = &[
         name: "train.mlp.wan",
         about: "a step of train.mlp over lines of 20 ms and 100 Mbit/s",
         run: far,
+    },
+    Bench {
+        name: "train.pairwise",
+        about: "a step of 30-16-1, batch 32, without a dealer: by transfers between the clouds",
+        run: alone,
     },
     Bench {
         name: "train.scaling",
@@ -105,9 +110,21 @@ pub(crate) fn on_shares(
     lines: Lines,
     steps: u64,
 ) -> Result<f64, Box<dyn Error>> {
+    timed(plan, steps, |run, each| together::shared(run, inputs, None, lines, each).map(drop))
+}
+
+/// What is called after each step.
+type Each<'a> = &'a (dyn Fn(Side, &Training<'_, Party>) + Sync);
+
+/// Seconds a step takes in a run of some more.
+fn timed(
+    plan: &Plan,
+    steps: u64,
+    work: impl FnOnce(&Run<'_>, Each<'_>) -> Result<(), dyad_learn::Error>,
+) -> Result<f64, Box<dyn Error>> {
     let run = Run { until: steps + 2 * MARGIN, ..Run::all(plan) };
     let times = Mutex::new(Vec::new());
-    together::shared(&run, inputs, None, lines, &|side, _| {
+    work(&run, &|side, _| {
         if let (Side::One, Ok(mut times)) = (side, times.lock()) {
             times.push(Instant::now());
         }
@@ -186,6 +203,37 @@ fn far(show: Show<'_>) -> Done {
         bytes_dealt: Some(count.dealt),
         ..Figure::default()
     })?;
+    Ok(())
+}
+
+/// Without a dealer, on this machine and over a long line.
+fn alone(show: Show<'_>) -> Done {
+    let (widths, batch) = ([30, 16, 1], 32);
+    let plan = Job::mlp(10 * batch, &widths, Loss::Sigmoid, batch, 1000).check()?;
+    let inputs = rows(&plan);
+    let counted = |until| -> Result<Count, Box<dyn Error>> {
+        Ok(pairwise_cost(&Run { until, ..Run::all(&plan) })?.count())
+    };
+    let count = counted(3)? - counted(2)?;
+    for (lines, place, turns, steps) in
+        [(Lines::Tcp, "loopback", TURNS, 8), (Lines::Far(FAR), "20 ms, 100 Mbit/s", 1, 2)]
+    {
+        let mut times = Vec::new();
+        for _ in 0..turns {
+            times.push(timed(&plan, steps, |run, each| {
+                together::pairwise(run, &inputs, None, lines, each).map(drop)
+            })?);
+        }
+        show(Figure {
+            bench: "train.pairwise",
+            params: format!("{}, batch {batch}, {place}", described(&widths)),
+            value: median(&mut times),
+            unit: "s",
+            rounds: Some(count.rounds),
+            bytes_sent: Some(count.bytes[0]),
+            ..Figure::default()
+        })?;
+    }
     Ok(())
 }
 

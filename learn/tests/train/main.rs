@@ -16,5 +16,6 @@ mod killed;
 mod metrics;
 mod mnist;
 mod numbers;
+mod pairwise;
 mod rows;
 mod uci;

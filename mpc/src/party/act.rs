@@ -28,9 +28,11 @@ pub(super) struct Run<'a> {
     /// What the first cloud adds to its share: the rounding constant, and the lift.
     add: u64,
     gated_by: Option<&'a Veiled>,
+    /// Its shares of masks.
+    masks: Dealt,
     dealt: Dealt,
     prg: Arc<Prg>,
-    /// Of its masks; where they begin is in `at`.
+    /// Of its masks of bits; where they begin is in `at`.
     label: Label,
     at: Offsets,
     /// ẑ
@@ -80,7 +82,7 @@ impl<'a> Run<'a> {
         prg: Arc<Prg>,
         (step, operation): (u64, u32),
         at: Offsets,
-        dealt: Dealt,
+        [masks, dealt]: [Dealt; 2],
     ) -> Self {
         let plan = Plan::new(act);
         let lift = if lifted(act) { LIFT } else { 0 };
@@ -92,9 +94,10 @@ impl<'a> Run<'a> {
             z,
             add: if first { add.wrapping_add(lift) } else { 0 },
             gated_by,
+            masks,
             dealt,
             prg,
-            label: Label { step, operation, stream: Stream::Mask },
+            label: Label { step, operation, stream: Stream::Bits },
             at,
             hat: vec![],
             inputs: vec![],
@@ -112,7 +115,7 @@ impl<'a> Run<'a> {
         out.resize(start + words, 0);
         let out = &mut out[start..];
         if round == 0 {
-            self.prg.fill(self.label, self.at.masks, out);
+            self.masks.read(0, out);
             for (out, z) in out.iter_mut().zip(self.z) {
                 *out = out.wrapping_add(*z).wrapping_add(self.add);
             }
@@ -144,8 +147,7 @@ impl<'a> Run<'a> {
     fn round_masks(&self, chunk: Chunk, round: usize, out: &mut [u64]) {
         let before: usize = (1..round).map(|round| self.plan.opened(round)).sum();
         let at = chunk.first * self.plan.bit_masks() + before * chunk.width;
-        let label = Label { stream: Stream::Bits, ..self.label };
-        self.prg.words(label, self.at.bits + at as u64, out);
+        self.prg.words(self.label, self.at.bits + at as u64, out);
     }
 
     /// Takes what both sent in this round.
@@ -288,7 +290,7 @@ impl<'a> Run<'a> {
                 let mut r = [0; 64];
                 let r = &mut r[..inside.len()];
                 if self.plan.act == Act::Gate(0) {
-                    self.prg.words(self.label, self.at.masks + entries.start as u64, r);
+                    self.masks.read(entries.start, r);
                 }
                 let hat = &self.hat[entries];
                 let (act, first, stride) = (self.plan.act, self.first, 64 * w);

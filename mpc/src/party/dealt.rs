@@ -1,5 +1,5 @@
-//! A cloud's share of what is dealt for an operation: C0 draws it from its seed, C1 was sent it; and
-//! of the masks of a table's rows.
+//! A cloud's share of what is dealt for an operation: C0 draws it from its seed, C1 was sent it, or
+//! both made it together; and of the masks of a table's rows.
 
 use crate::prg::{Label, Prg};
 use crate::tensor::Meta;
@@ -14,6 +14,8 @@ pub(super) enum Dealt {
     Seeded(Arc<Prg>, Label, u64),
     /// C1's: the payloads of frames, from a word on.
     Sent(Arc<Vec<Bytes>>, usize),
+    /// Made with the other cloud: words, from one on.
+    Made(Arc<Vec<u64>>, usize),
 }
 
 impl Dealt {
@@ -22,6 +24,10 @@ impl Dealt {
     pub(super) fn read(&self, first: usize, out: &mut [u64]) {
         match self {
             Self::Seeded(prg, label, from) => prg.fill(*label, from + first as u64, out),
+            Self::Made(words, from) => {
+                let at = from + first;
+                out.copy_from_slice(&words[at..at + out.len()]);
+            }
             Self::Sent(pieces, from) => {
                 let mut at = from + first;
                 let mut rest = out;
@@ -46,6 +52,9 @@ impl Dealt {
                 return words;
             }
         }
+        if let Self::Made(words, from) = self {
+            return &words[from + first..][..room.len()];
+        }
         self.read(first, room);
         room
     }
@@ -55,6 +64,7 @@ impl Dealt {
         match self {
             Self::Seeded(prg, label, from) => Self::Seeded(Arc::clone(prg), *label, from + words),
             Self::Sent(pieces, from) => Self::Sent(Arc::clone(pieces), from + words as usize),
+            Self::Made(made, from) => Self::Made(Arc::clone(made), from + words as usize),
         }
     }
 }

@@ -1,8 +1,7 @@
 //! A cloud's operations: see the parent module for formulas and for who learns what.
 
 use super::act::{Offsets, Run};
-use super::{MaskedRows, Party, row_masks};
-use crate::bits::plan::{Plan, blocks};
+use super::{MaskedRows, Party, Source, row_masks};
 use crate::contract::same_trace;
 use crate::engine::clear::{Opened, oriented, take_input};
 use crate::engine::{Act, Audience, Engine, Outcome, Product, Task};
@@ -22,9 +21,9 @@ impl Engine for Party {
     type Opened = Opened;
 
     fn step(&mut self, step: u64) -> Result<()> {
-        match &mut self.correlations {
-            Some(correlations) => correlations.step(Op { step, number: 0, name: "step" }),
-            None => Ok(()),
+        match &mut self.source {
+            Source::Dealt(correlations) => correlations.step(Op { step, number: 0, name: "step" }),
+            Source::Seed | Source::Pairwise(_) => Ok(()),
         }
     }
 
@@ -32,9 +31,13 @@ impl Engine for Party {
         take_input(&mut self.inputs, op, name, meta)
     }
 
-    fn dealer_input(&mut self, op: Op, _: &str, meta: Meta) -> Result<Vec<u64>> {
+    fn dealer_input(&mut self, op: Op, name: &str, meta: Meta) -> Result<Vec<u64>> {
         // Nothing is opened, but a second value under the same share would tell how they differ.
         self.once.open(op.step, op.number)?;
+        if let Source::Pairwise(_) = self.source {
+            // Nobody deals: each cloud was given its share of it.
+            return take_input(&mut self.inputs, op, name, meta);
+        }
         let mut share = vec![0; meta.shape.len()];
         let shape = wire::shape(op, [meta].into_iter(), &[]);
         self.dealt(op, shape, share.len())?.read(0, &mut share);
@@ -54,7 +57,7 @@ impl Engine for Party {
             .zip(&shares)
             .flat_map(|((x, _), r)| x.iter().zip(r).map(|(x, r)| x.wrapping_add(*r)))
             .collect();
-        let theirs = self.exchange(op, shape, 0, &mine)?;
+        let theirs = self.line.exchange(op, shape, 0, &mine)?;
         let mut hats = mine.iter().zip(&theirs).map(|(a, b)| a.wrapping_add(*b));
         Ok(shares
             .into_iter()
@@ -78,11 +81,9 @@ impl Engine for Party {
     ) -> Result<Vec<u64>> {
         // Nothing is opened, but the same share of another product would tell how they differ.
         self.once.open(op.step, op.number)?;
-        let len = out.shape.len();
         let shape = wire::shape(op, [mx, my].into_iter(), &[]);
         // [C]
-        let mut z = vec![0; len];
-        self.dealt(op, shape, len)?.read(0, &mut z);
+        let mut z = self.product_of_masks(op, form, shape, (&x.share, mx), (&y.share, my), out)?;
         // D
         let d = self.unmask(y);
         match form {
@@ -108,8 +109,7 @@ impl Engine for Party {
         self.once.open(op.step, op.number)?;
         let acts: Vec<Act> = tasks.iter().map(|task| task.act).collect();
         let shape = wire::shape(op, tasks.iter().map(|task| task.meta), &acts);
-        let words = |task: &Task<'_, Self>| Plan::new(task.act).dealt() * blocks(task.z.len());
-        let dealt = self.dealt(op, shape, tasks.iter().map(words).sum())?;
+        let [masks, dealt] = self.for_acts(op, shape, tasks)?;
         let mut at = Offsets::default();
         let mut runs = Vec::with_capacity(tasks.len());
         for task in tasks {
@@ -121,7 +121,7 @@ impl Engine for Party {
                 Arc::clone(&self.prg),
                 (op.step, op.number),
                 at,
-                dealt.skip(at.dealt),
+                [masks.skip(at.masks), dealt.skip(at.dealt)],
             );
             at = at.after(&run.plan, task.z.len());
             runs.push(run);
@@ -157,7 +157,7 @@ impl Engine for Party {
             add(x, r);
         }
         let header = Header::new(Kind::Opening, op, shape, 0);
-        self.exchange_pieces(op, header, &mut x, |x, at, theirs| {
+        self.line.exchange_pieces(op, header, &mut x, |x, at, theirs| {
             for (x, theirs) in x[at..].iter_mut().zip(theirs.as_chunks::<8>().0) {
                 *x = x.wrapping_add(u64::from_le_bytes(*theirs));
             }
@@ -177,21 +177,21 @@ impl Engine for Party {
         let header = Header::new(Kind::Opening, op, shape, 0);
         let mut theirs = Vec::new();
         match to {
-            Audience::All => theirs = self.exchange(op, shape, 0, &mine)?,
-            Audience::One(side) if side == self.side => {
+            Audience::All => theirs = self.line.exchange(op, shape, 0, &mine)?,
+            Audience::One(side) if side == self.line.side() => {
                 for piece in 0..pieces(mine.len()) {
-                    let words = self.recv_piece(op, header, piece, mine.len())?;
+                    let words = self.line.recv_piece(op, header, piece, mine.len())?;
                     wire::append(&words, &mut theirs);
                 }
             }
             Audience::One(_) => {
                 for piece in 0..pieces(mine.len()) {
-                    self.send_piece(op, header, &mine, piece)?;
+                    self.line.send_piece(op, header, &mine, piece)?;
                 }
             }
         }
         let mut words = mine.iter().zip(&theirs).map(|(a, b)| a.wrapping_add(*b));
-        let take = if to == Audience::One(self.side.peer()) { 0 } else { usize::MAX };
+        let take = if to == Audience::One(self.line.side().peer()) { 0 } else { usize::MAX };
         Ok(xs
             .iter()
             .map(|(x, meta)| Opened {
@@ -207,11 +207,11 @@ impl Engine for Party {
 
     fn agree(&mut self, op: Op, trace: [u8; 32]) -> Result<()> {
         // The dealer first: what C0 then goes on with, C1 and the dealer have agreed on.
-        if let Some(correlations) = &mut self.correlations {
+        if let Source::Dealt(correlations) = &mut self.source {
             correlations.agree(op, trace)?;
         }
         let mine = wire::all_words(&trace);
-        let theirs = self.exchange(op, 0, 0, &mine)?;
-        same_trace(&self.who, op, self.peer(), &theirs, &mine)
+        let theirs = self.line.exchange(op, 0, 0, &mine)?;
+        same_trace(self.line.who(), op, self.line.peer(), &theirs, &mine)
     }
 }

@@ -10,8 +10,9 @@
 //!
 //! Who learns what: x̂, which is uniform whatever x is, as long as r is used once ([`OpenOnce`])
 //! and nobody has both streams (the dealer has, and sees no x̂). C0's share of C is a stream of its
-//! own, C1's is C less that: either is uniform. So a simulator of a cloud's view draws what comes from
-//! the other and from the dealer at random, and what is opened on purpose fixes the last share.
+//! own, C1's is C less that: either is uniform. So a simulator of a cloud's view draws what comes
+//! from the other and from the dealer at random, and what is opened on purpose fixes the last
+//! share.
 //!
 //! - [`engine`]: its operations
 //! - [`act`]: everything that is not linear
@@ -23,16 +24,18 @@ mod engine;
 
 pub(crate) use dealt::row_masks;
 
-use crate::contract::{Contract, Role};
+use crate::bits::plan::{Plan, blocks};
+use crate::contract::Contract;
 use crate::correlations::{Correlations, mark_used};
-use crate::engine::Outcome;
-use crate::error::{Error, Op, Result, Who};
-use crate::link::{Link, LinkError, Metered, Traffic, after};
+use crate::engine::{Outcome, Product, Task};
+use crate::error::{Op, Result};
+use crate::line::Line;
+use crate::link::{Link, Traffic};
+use crate::pairwise::{Pairwise, Wanted};
 use crate::prg::{Attempt, Label, OpenOnce, Party as Side, Prg, Seed, Stream};
 use crate::tensor::Meta;
-use crate::wire::{self, Header, Kind, PIECE, WINDOW, piece_words, pieces};
+use crate::transfer::fresh;
 use act::Run;
-use bytes::Bytes;
 use dealt::Dealt;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -41,19 +44,25 @@ use std::time::Duration;
 
 /// One of the two clouds.
 pub struct Party {
-    side: Side,
-    who: Who,
+    line: Line,
     prg: Arc<Prg>,
     /// Of its seed.
     check: [u8; 16],
     /// Where C0 keeps marks of attempts whose correlations C1 has in a file.
     marks: Option<PathBuf>,
-    /// What C1 is dealt; C0 has all from its seed.
-    correlations: Option<Box<dyn Correlations>>,
-    link: Metered<Box<dyn Link>>,
-    limit: Duration,
+    source: Source,
     inputs: HashMap<String, (Meta, Vec<u64>)>,
     once: OpenOnce,
+}
+
+/// Where what the two share of each other's masks comes from.
+enum Source {
+    /// C0: all it is dealt follows from its seed.
+    Seed,
+    /// C1: the dealer deals it what C0's seed lacks.
+    Dealt(Box<dyn Correlations>),
+    /// Both make it together.
+    Pairwise(Box<Pairwise>),
 }
 
 /// A table whose rows are masked: x̂, and where its masks come from.
@@ -69,7 +78,7 @@ impl Party {
     /// C0: all it is dealt follows from its seed.
     #[must_use]
     pub fn zero(seed: &Seed, attempt: &Attempt, link: Box<dyn Link>) -> Self {
-        Self::new(Side::Zero, seed, attempt, link, None)
+        Self::new(Side::Zero, seed, attempt, link, Source::Seed)
     }
 
     /// C1: it is dealt corrections as well.
@@ -80,7 +89,23 @@ impl Party {
         link: Box<dyn Link>,
         correlations: Box<dyn Correlations>,
     ) -> Self {
-        Self::new(Side::One, seed, attempt, link, Some(correlations))
+        Self::new(Side::One, seed, attempt, link, Source::Dealt(correlations))
+    }
+
+    /// Either cloud, with nobody to deal: its seed is drawn here, and what depends on both masks
+    /// they make together, by oblivious transfers.
+    #[must_use]
+    pub fn pairwise(side: Side, attempt: &Attempt, link: Box<dyn Link>) -> Self {
+        Self::pairwise_of(side, &Seed::from_bytes(*fresh()), attempt, link)
+    }
+
+    pub(crate) fn pairwise_of(
+        side: Side,
+        seed: &Seed,
+        attempt: &Attempt,
+        link: Box<dyn Link>,
+    ) -> Self {
+        Self::new(side, seed, attempt, link, Source::Pairwise(Box::default()))
     }
 
     fn new(
@@ -88,18 +113,14 @@ impl Party {
         seed: &Seed,
         attempt: &Attempt,
         link: Box<dyn Link>,
-        correlations: Option<Box<dyn Correlations>>,
+        source: Source,
     ) -> Self {
-        let name = if side == Side::Zero { "C0" } else { "C1" };
         Self {
-            side,
-            who: Who::new(name, &attempt.job),
+            line: Line::new(side, &attempt.job, link),
             prg: Arc::new(Prg::new(seed)),
             check: seed.check(),
             marks: None,
-            correlations,
-            link: Metered::new(link),
-            limit: LIMIT,
+            source,
             inputs: HashMap::new(),
             once: OpenOnce::new(),
         }
@@ -108,7 +129,7 @@ impl Party {
     /// Waits for the others at most this long at a time.
     #[must_use]
     pub fn waiting(mut self, limit: Duration) -> Self {
-        self.limit = limit;
+        self.line = self.line.waiting(limit);
         self
     }
 
@@ -128,108 +149,92 @@ impl Party {
     /// What went over the link to the other cloud.
     #[must_use]
     pub fn traffic(&self) -> Traffic {
-        self.link.traffic()
+        self.line.traffic()
     }
 
     const fn first(&self) -> bool {
-        matches!(self.side, Side::Zero)
-    }
-
-    const fn peer(&self) -> &'static str {
-        if self.first() { "C1" } else { "C0" }
+        matches!(self.line.side(), Side::Zero)
     }
 
     /// Compares version, job, attempt, program and seeds with the other cloud, and C1 with the
     /// dealer.
     pub fn greet(&mut self, contract: &Contract) -> Result<()> {
-        contract.check_seed(&self.who, self.side, self.check)?;
-        if let Some(correlations) = &mut self.correlations {
-            correlations.greet(contract)?;
-        }
-        let offline = match &self.correlations {
-            Some(correlations) => correlations.offline(),
-            None => self.marks.is_some(),
+        let side = self.line.side();
+        let offline = match &mut self.source {
+            Source::Pairwise(_) => {
+                contract.check_pairwise(self.line.who())?;
+                false
+            }
+            Source::Seed => {
+                contract.check_seed(self.line.who(), side, self.check)?;
+                self.marks.is_some()
+            }
+            Source::Dealt(correlations) => {
+                contract.check_seed(self.line.who(), side, self.check)?;
+                correlations.greet(contract)?;
+                correlations.offline()
+            }
         };
-        let (mine, theirs) = (Role::Cloud(self.side), Role::Cloud(self.side.peer()));
-        let limit = self.limit;
-        contract.greet(&mut self.link, &self.who, mine, theirs, offline, limit)?;
+        self.line.greet(contract, offline)?;
         // After the greeting, so that two ends that do not fit use nothing up; before anything is
         // sent under a mask.
         match &self.marks {
-            Some(place) => mark_used(place, &contract.attempt, self.side),
+            Some(place) => mark_used(place, &contract.attempt, side),
             None => Ok(()),
         }
     }
 
-    fn send(&mut self, op: Op, frame: Bytes) -> Result<()> {
-        let sent = self.link.send(frame);
-        sent.map_err(|source| self.link_failed(op, source))
-    }
-
-    fn recv(&mut self, op: Op) -> Result<Bytes> {
-        let frame = self.link.recv(after(self.limit));
-        frame.map_err(|source| self.link_failed(op, source))
-    }
-
-    fn link_failed(&self, op: Op, source: LinkError) -> Error {
-        Error::Link { who: self.who.clone(), op, peer: self.peer(), source }
-    }
-
-    fn send_piece(&mut self, op: Op, header: Header, words: &[u64], piece: usize) -> Result<()> {
-        let part = &words[piece * PIECE..words.len().min((piece + 1) * PIECE)];
-        self.send(op, header.piece(piece, part.len()).frame(part))
-    }
-
-    /// The words of a piece of what the other sends, little-endian.
-    fn recv_piece(&mut self, op: Op, header: Header, piece: usize, words: usize) -> Result<Bytes> {
-        let expected = header.piece(piece, piece_words(words, piece));
-        let frame = self.recv(op)?;
-        let opened = expected.open(&frame);
-        opened.map_err(|got| Error::frame(&self.who, op, self.peer(), got, expected))
-    }
-
-    /// Sends words and gives what the other sent: one round, or some more where they are many.
-    fn exchange(&mut self, op: Op, shape: u32, round: usize, words: &[u64]) -> Result<Vec<u64>> {
-        let header = Header::new(Kind::Opening, op, shape, round as u8);
-        let mut theirs = Vec::with_capacity(words.len());
-        let mut mine = words;
-        self.exchange_pieces(op, header, &mut mine, |_, _, piece| {
-            wire::append(piece, &mut theirs);
-        })?;
-        Ok(theirs)
-    }
-
-    /// The same, taking each piece (from this word on) as it comes. What has come may be entered in
-    /// what is sent: it has been sent by then.
-    fn exchange_pieces<W: AsRef<[u64]>>(
-        &mut self,
-        op: Op,
-        header: Header,
-        words: &mut W,
-        mut take: impl FnMut(&mut W, usize, &[u8]),
-    ) -> Result<()> {
-        let len = words.as_ref().len();
-        let count = pieces(len);
-        for piece in 0..count.min(WINDOW) {
-            self.send_piece(op, header, words.as_ref(), piece)?;
-        }
-        for piece in 0..count {
-            let theirs = self.recv_piece(op, header, piece, len)?;
-            take(words, piece * PIECE, &theirs);
-            // A window ahead, so that the line is never idle and neither side has to hold many.
-            if piece + WINDOW < count {
-                self.send_piece(op, header, words.as_ref(), piece + WINDOW)?;
-            }
-        }
-        Ok(())
-    }
-
     /// What is dealt for an operation.
     fn dealt(&mut self, op: Op, shape: u32, words: usize) -> Result<Dealt> {
-        Ok(match &mut self.correlations {
-            Some(correlations) => Dealt::Sent(Arc::new(correlations.take(op, shape, words)?), 0),
-            None => Dealt::Seeded(Arc::clone(&self.prg), Self::label(op, Stream::Share), 0),
+        Ok(match &mut self.source {
+            Source::Dealt(correlations) => {
+                Dealt::Sent(Arc::new(correlations.take(op, shape, words)?), 0)
+            }
+            Source::Seed | Source::Pairwise(_) => self.drawn(op, Stream::Share),
         })
+    }
+
+    /// A stream of its own.
+    fn drawn(&self, op: Op, stream: Stream) -> Dealt {
+        Dealt::Seeded(Arc::clone(&self.prg), Self::label(op, stream), 0)
+    }
+
+    /// Its shares of the masks of acts, and of all that depends on them.
+    fn for_acts(&mut self, op: Op, shape: u32, tasks: &[Task<'_, Self>]) -> Result<[Dealt; 2]> {
+        if let Source::Pairwise(pairwise) = &mut self.source {
+            let wanted: Vec<Wanted<'_>> = tasks
+                .iter()
+                .map(|task| Wanted {
+                    act: task.act,
+                    entries: task.z.len(),
+                    beta: task.bit.map(|bit| bit.share.as_slice()),
+                })
+                .collect();
+            let made = pairwise.act(&mut self.line, op, &self.prg, &wanted)?;
+            return Ok([made.masks, made.dealt].map(|words| Dealt::Made(Arc::new(words), 0)));
+        }
+        let words = |task: &Task<'_, Self>| Plan::new(task.act).dealt() * blocks(task.z.len());
+        let dealt = self.dealt(op, shape, tasks.iter().map(words).sum())?;
+        Ok([self.drawn(op, Stream::Mask), dealt])
+    }
+
+    /// Its share of the product of two masks.
+    fn product_of_masks(
+        &mut self,
+        op: Op,
+        form: Product,
+        shape: u32,
+        (a, ma): (&[u64], Meta),
+        (b, mb): (&[u64], Meta),
+        out: Meta,
+    ) -> Result<Vec<u64>> {
+        if let Source::Pairwise(pairwise) = &mut self.source {
+            let line = &mut self.line;
+            return pairwise.product(line, op, form, (a, ma.shape), (b, mb.shape), out.shape);
+        }
+        let mut share = vec![0; out.shape.len()];
+        self.dealt(op, shape, share.len())?.read(0, &mut share);
+        Ok(share)
     }
 
     /// All rounds of some acts: in each, all tensors prepare, one exchange, all tensors finish.
@@ -242,7 +247,7 @@ impl Party {
                 run.prepare(round, &mut mine);
                 ends.push(mine.len());
             }
-            let theirs = self.exchange(op, shape, round, &mine)?;
+            let theirs = self.line.exchange(op, shape, round, &mine)?;
             for (run, at) in runs.iter_mut().zip(ends.windows(2)) {
                 run.finish(round, &mine[at[0]..at[1]], &theirs[at[0]..at[1]]);
             }

@@ -3,7 +3,7 @@
 //!
 //! Each check is held against runs whose masks are broken on purpose.
 
-use super::{boxed, seeded};
+use super::{boxed, pairwise_seeded, seeded};
 use crate::bits::parts::chunks;
 use crate::bits::plan::{Plan, blocks};
 use crate::engine::{Act, Engine};
@@ -78,8 +78,16 @@ impl Link for Recorder {
 /// Words by step and round, as one sent them.
 type Sent = BTreeMap<(u64, u8), Vec<u64>>;
 
-/// What both clouds and the dealer send.
-fn sent(seeds: &[Seed; 2], value: i64) -> [Sent; 3] {
+/// Who makes what depends on both clouds' masks.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Made {
+    ByTheDealer,
+    ByBoth,
+}
+
+/// What both clouds send in openings, and then what the dealer sends, or both in transfers: there
+/// by step and side.
+fn sent(made: Made, seeds: &[Seed; 2], value: i64) -> [Sent; 3] {
     let records: [Arc<Mutex<Vec<Bytes>>>; 3] = Default::default();
     let noted =
         |link, i: usize| -> Box<dyn Link> { Box::new(Recorder(link, Arc::clone(&records[i]))) };
@@ -90,18 +98,26 @@ fn sent(seeds: &[Seed; 2], value: i64) -> [Sent; 3] {
     let inputs = ["x", "y", "t"].map(|name| Input::new(name, meta, words()));
     clear(&Openings, &inputs).unwrap();
     let clouds = (noted(zero, 0), noted(one, 1));
-    seeded(&Openings, &inputs, seeds, clouds, (noted(dealing, 2), dealt));
-    records.map(|record| {
-        let mut sent = Sent::new();
+    match made {
+        Made::ByTheDealer => {
+            seeded(&Openings, &inputs, seeds, clouds, (noted(dealing, 2), dealt));
+        }
+        Made::ByBoth => drop(pairwise_seeded(&Openings, &inputs, seeds, clouds)),
+    }
+    let mut sent = [Sent::new(), Sent::new(), Sent::new()];
+    for (i, record) in records.iter().enumerate() {
         for frame in record.lock().unwrap().iter() {
-            let Header { kind, step, round, .. } = Header::read(frame).unwrap();
+            let Header { kind, step, round, shape, .. } = Header::read(frame).unwrap();
+            let words = all_words(&frame[HEADER..]);
+            // The first two messages of transfers hold points, whose encodings are not all bytes.
             if kind == Kind::Opening as u8 || kind == Kind::Dealt as u8 {
-                let words = sent.entry((step, round)).or_default();
-                words.extend(all_words(&frame[HEADER..]));
+                sent[i].entry((step, round)).or_default().extend(words);
+            } else if kind == Kind::Transfer as u8 && shape > 1 {
+                sent[2].entry((step, i as u8)).or_default().extend(words);
             }
         }
-        sent
-    })
+    }
+    sent
 }
 
 /// One bit of every entry of a tensor, and where it was opened.
@@ -159,7 +175,7 @@ fn leaks([zero, one, dealt]: &[Sent; 3]) -> Vec<String> {
     }
     for (place, words) in dealt {
         if chi_square(words) > ONE {
-            found.push(format!("what is dealt at {place:?} is not uniform"));
+            found.push(format!("what is dealt or transferred at {place:?} is not uniform"));
         }
     }
     found.extend(related_words(&hats));
@@ -245,10 +261,14 @@ fn related_planes(planes: &[Opened]) -> Vec<String> {
 fn what_is_opened_is_uniform_and_unrelated_whatever_the_data() {
     let seeds = [[21; 32], [22; 32]].map(Seed::from_bytes);
     for value in [0, 12_345, -1, (1 << 50) - 1] {
-        let sent = sent(&seeds, value);
-        assert_eq!(sent[0].len(), 2 + ACTS.iter().map(rounds).sum::<usize>());
-        let found = leaks(&sent);
-        assert!(found.is_empty(), "{value}: {} {:#?}", found.len(), found.first());
+        for made in [Made::ByTheDealer, Made::ByBoth] {
+            let sent = sent(made, &seeds, value);
+            assert_eq!(sent[0].len(), 2 + ACTS.iter().map(rounds).sum::<usize>());
+            // All acts need something of each other, both ways.
+            assert!(made == Made::ByTheDealer || sent[2].len() == 2 * ACTS.len());
+            let found = leaks(&sent);
+            assert!(found.is_empty(), "{made:?}, {value}: {} {:#?}", found.len(), found.first());
+        }
     }
 }
 
@@ -257,9 +277,9 @@ fn rounds((_, acts): &(u64, [Act; 2])) -> usize {
 }
 
 /// What is found with one stream of both clouds broken so.
-fn found_with(stream: Stream, period: usize) -> Vec<String> {
+fn found_with(made: Made, stream: Stream, period: usize) -> Vec<String> {
     let seeds = [Side::Zero, Side::One].map(|side| Seed::repeating(side, stream, period as u32));
-    leaks(&sent(&seeds, 0))
+    leaks(&sent(made, &seeds, 0))
 }
 
 #[test]
@@ -289,9 +309,16 @@ fn masks_that_lack_or_come_twice_are_seen() {
         ("one mask for all entries", Stream::Mask, 1, steps(&[MASK, 2, 3, 4, 5, 6, 7])),
     ];
     for (what, stream, period, places) in cases {
-        let found = found_with(stream, period);
-        for place in places {
-            assert!(found.iter().any(|f| f.starts_with(&place)), "{what}: not seen at {place}");
+        for made in [Made::ByTheDealer, Made::ByBoth] {
+            if (made, stream) == (Made::ByBoth, Stream::Share) {
+                // Nobody draws of it: shares come out of transfers.
+                continue;
+            }
+            let found = found_with(made, stream, period);
+            for place in &places {
+                let seen = found.iter().any(|f| f.starts_with(place.as_str()));
+                assert!(seen, "{what}: not seen at {place}, {made:?}");
+            }
         }
     }
 }

@@ -6,7 +6,7 @@ mod masks;
 
 use crate::correlations::{AHEAD, LinkSink, LinkSource};
 use crate::link::Link;
-use crate::prg::{Attempt, Seed};
+use crate::prg::{Attempt, Party as Side, Seed};
 use crate::together::{Ends, Input, Program, shares};
 use crate::{Dealer, LIMIT, Opened, Party, Session};
 use std::thread;
@@ -39,6 +39,32 @@ fn seeded<P: Program>(
     let [zero, one] = parties;
     thread::scope(|scope| {
         scope.spawn(|| program.run(&mut Session::new(dealer)).unwrap());
+        let zero = scope.spawn(|| program.run(&mut Session::new(zero)).unwrap());
+        let one = program.run(&mut Session::new(one)).unwrap();
+        assert_eq!(zero.join().unwrap(), one);
+        one
+    })
+}
+
+/// The same without a dealer.
+fn pairwise_seeded<P: Program>(
+    program: &P,
+    inputs: &[Input],
+    seeds: &[Seed; 2],
+    (zero, one): Ends,
+) -> Vec<Opened> {
+    let attempt = Attempt { job: [1; 32], nonces: [[2; 16], [3; 16]] };
+    let mut parties = [
+        Party::pairwise_of(Side::Zero, &seeds[0], &attempt, zero),
+        Party::pairwise_of(Side::One, &seeds[1], &attempt, one),
+    ];
+    for (party, inputs) in parties.iter_mut().zip(shares(inputs)) {
+        for Input { name, meta, words } in inputs {
+            party.give(&name, meta, words);
+        }
+    }
+    let [zero, one] = parties;
+    thread::scope(|scope| {
         let zero = scope.spawn(|| program.run(&mut Session::new(zero)).unwrap());
         let one = program.run(&mut Session::new(one)).unwrap();
         assert_eq!(zero.join().unwrap(), one);
