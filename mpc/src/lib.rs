@@ -22,6 +22,7 @@ pub mod engine;
 mod error;
 pub mod files;
 pub mod functions;
+mod line;
 pub mod link;
 pub mod matrix;
 mod party;
@@ -30,6 +31,7 @@ mod ring;
 mod session;
 pub mod tensor;
 pub mod together;
+pub mod transfer;
 pub mod wire;
 
 #[cfg(test)]
@@ -40,5 +42,6 @@ pub use cost::{Cost, Count, LISTED};
 pub use dealer::Dealer;
 pub use engine::clear::{Clear, Opened};
 pub use error::{Error, Op, Result, Who};
+pub use line::Line;
 pub use party::{LIMIT, MaskedRows, Party};
 pub use session::{Bit, Masked, Of, Rounding, Session, Shared, Shift, Table};

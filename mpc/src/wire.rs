@@ -63,6 +63,8 @@ pub enum Kind {
     Hello = 4,
     /// The hash of all that was done so far, between the dealer and C1.
     Trace = 5,
+    /// Messages of transfers, from cloud to cloud.
+    Transfer = 6,
 }
 
 /// Names a frame.
@@ -164,6 +166,7 @@ impl fmt::Display for Header {
             3 => "a credit",
             4 => "a greeting",
             5 => "a trace",
+            6 => "a message of transfers",
             _ => "a frame of unknown kind",
         };
         let Self { version, round, step, operation, shape, piece, words, .. } = self;

@@ -81,7 +81,7 @@ pub(crate) fn slice<const W: usize>(entries: &[u64]) -> [Plane<W>; 64] {
 
 /// Transposes each block's 64 by 64 bits: by halves, quarters, and so on.
 #[inline(always)]
-fn transpose<const W: usize>(rows: &mut [Plane<W>; 64]) {
+pub(crate) fn transpose<const W: usize>(rows: &mut [Plane<W>; 64]) {
     let mut half = 32;
     let mut low = u64::MAX >> 32;
     while half > 0 {

@@ -54,7 +54,7 @@ impl Engine for Party {
             .zip(&shares)
             .flat_map(|((x, _), r)| x.iter().zip(r).map(|(x, r)| x.wrapping_add(*r)))
             .collect();
-        let theirs = self.exchange(op, shape, 0, &mine)?;
+        let theirs = self.line.exchange(op, shape, 0, &mine)?;
         let mut hats = mine.iter().zip(&theirs).map(|(a, b)| a.wrapping_add(*b));
         Ok(shares
             .into_iter()
@@ -157,7 +157,7 @@ impl Engine for Party {
             add(x, r);
         }
         let header = Header::new(Kind::Opening, op, shape, 0);
-        self.exchange_pieces(op, header, &mut x, |x, at, theirs| {
+        self.line.exchange_pieces(op, header, &mut x, |x, at, theirs| {
             for (x, theirs) in x[at..].iter_mut().zip(theirs.as_chunks::<8>().0) {
                 *x = x.wrapping_add(u64::from_le_bytes(*theirs));
             }
@@ -177,21 +177,21 @@ impl Engine for Party {
         let header = Header::new(Kind::Opening, op, shape, 0);
         let mut theirs = Vec::new();
         match to {
-            Audience::All => theirs = self.exchange(op, shape, 0, &mine)?,
-            Audience::One(side) if side == self.side => {
+            Audience::All => theirs = self.line.exchange(op, shape, 0, &mine)?,
+            Audience::One(side) if side == self.line.side() => {
                 for piece in 0..pieces(mine.len()) {
-                    let words = self.recv_piece(op, header, piece, mine.len())?;
+                    let words = self.line.recv_piece(op, header, piece, mine.len())?;
                     wire::append(&words, &mut theirs);
                 }
             }
             Audience::One(_) => {
                 for piece in 0..pieces(mine.len()) {
-                    self.send_piece(op, header, &mine, piece)?;
+                    self.line.send_piece(op, header, &mine, piece)?;
                 }
             }
         }
         let mut words = mine.iter().zip(&theirs).map(|(a, b)| a.wrapping_add(*b));
-        let take = if to == Audience::One(self.side.peer()) { 0 } else { usize::MAX };
+        let take = if to == Audience::One(self.line.side().peer()) { 0 } else { usize::MAX };
         Ok(xs
             .iter()
             .map(|(x, meta)| Opened {
@@ -211,7 +211,7 @@ impl Engine for Party {
             correlations.agree(op, trace)?;
         }
         let mine = wire::all_words(&trace);
-        let theirs = self.exchange(op, 0, 0, &mine)?;
-        same_trace(&self.who, op, self.peer(), &theirs, &mine)
+        let theirs = self.line.exchange(op, 0, 0, &mine)?;
+        same_trace(self.line.who(), op, self.line.peer(), &theirs, &mine)
     }
 }

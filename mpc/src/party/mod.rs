@@ -23,16 +23,15 @@ mod engine;
 
 pub(crate) use dealt::row_masks;
 
-use crate::contract::{Contract, Role};
+use crate::contract::Contract;
 use crate::correlations::{Correlations, mark_used};
 use crate::engine::Outcome;
-use crate::error::{Error, Op, Result, Who};
-use crate::link::{Link, LinkError, Metered, Traffic, after};
+use crate::error::{Op, Result};
+use crate::line::Line;
+use crate::link::{Link, Traffic};
 use crate::prg::{Attempt, Label, OpenOnce, Party as Side, Prg, Seed, Stream};
 use crate::tensor::Meta;
-use crate::wire::{self, Header, Kind, PIECE, WINDOW, piece_words, pieces};
 use act::Run;
-use bytes::Bytes;
 use dealt::Dealt;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -41,8 +40,7 @@ use std::time::Duration;
 
 /// One of the two clouds.
 pub struct Party {
-    side: Side,
-    who: Who,
+    line: Line,
     prg: Arc<Prg>,
     /// Of its seed.
     check: [u8; 16],
@@ -50,8 +48,6 @@ pub struct Party {
     marks: Option<PathBuf>,
     /// What C1 is dealt; C0 has all from its seed.
     correlations: Option<Box<dyn Correlations>>,
-    link: Metered<Box<dyn Link>>,
-    limit: Duration,
     inputs: HashMap<String, (Meta, Vec<u64>)>,
     once: OpenOnce,
 }
@@ -90,16 +86,12 @@ impl Party {
         link: Box<dyn Link>,
         correlations: Option<Box<dyn Correlations>>,
     ) -> Self {
-        let name = if side == Side::Zero { "C0" } else { "C1" };
         Self {
-            side,
-            who: Who::new(name, &attempt.job),
+            line: Line::new(side, &attempt.job, link),
             prg: Arc::new(Prg::new(seed)),
             check: seed.check(),
             marks: None,
             correlations,
-            link: Metered::new(link),
-            limit: LIMIT,
             inputs: HashMap::new(),
             once: OpenOnce::new(),
         }
@@ -108,7 +100,7 @@ impl Party {
     /// Waits for the others at most this long at a time.
     #[must_use]
     pub fn waiting(mut self, limit: Duration) -> Self {
-        self.limit = limit;
+        self.line = self.line.waiting(limit);
         self
     }
 
@@ -128,21 +120,18 @@ impl Party {
     /// What went over the link to the other cloud.
     #[must_use]
     pub fn traffic(&self) -> Traffic {
-        self.link.traffic()
+        self.line.traffic()
     }
 
     const fn first(&self) -> bool {
-        matches!(self.side, Side::Zero)
-    }
-
-    const fn peer(&self) -> &'static str {
-        if self.first() { "C1" } else { "C0" }
+        matches!(self.line.side(), Side::Zero)
     }
 
     /// Compares version, job, attempt, program and seeds with the other cloud, and C1 with the
     /// dealer.
     pub fn greet(&mut self, contract: &Contract) -> Result<()> {
-        contract.check_seed(&self.who, self.side, self.check)?;
+        let side = self.line.side();
+        contract.check_seed(self.line.who(), side, self.check)?;
         if let Some(correlations) = &mut self.correlations {
             correlations.greet(contract)?;
         }
@@ -150,78 +139,13 @@ impl Party {
             Some(correlations) => correlations.offline(),
             None => self.marks.is_some(),
         };
-        let (mine, theirs) = (Role::Cloud(self.side), Role::Cloud(self.side.peer()));
-        let limit = self.limit;
-        contract.greet(&mut self.link, &self.who, mine, theirs, offline, limit)?;
+        self.line.greet(contract, offline)?;
         // After the greeting, so that two ends that do not fit use nothing up; before anything is
         // sent under a mask.
         match &self.marks {
-            Some(place) => mark_used(place, &contract.attempt, self.side),
+            Some(place) => mark_used(place, &contract.attempt, side),
             None => Ok(()),
         }
-    }
-
-    fn send(&mut self, op: Op, frame: Bytes) -> Result<()> {
-        let sent = self.link.send(frame);
-        sent.map_err(|source| self.link_failed(op, source))
-    }
-
-    fn recv(&mut self, op: Op) -> Result<Bytes> {
-        let frame = self.link.recv(after(self.limit));
-        frame.map_err(|source| self.link_failed(op, source))
-    }
-
-    fn link_failed(&self, op: Op, source: LinkError) -> Error {
-        Error::Link { who: self.who.clone(), op, peer: self.peer(), source }
-    }
-
-    fn send_piece(&mut self, op: Op, header: Header, words: &[u64], piece: usize) -> Result<()> {
-        let part = &words[piece * PIECE..words.len().min((piece + 1) * PIECE)];
-        self.send(op, header.piece(piece, part.len()).frame(part))
-    }
-
-    /// The words of a piece of what the other sends, little-endian.
-    fn recv_piece(&mut self, op: Op, header: Header, piece: usize, words: usize) -> Result<Bytes> {
-        let expected = header.piece(piece, piece_words(words, piece));
-        let frame = self.recv(op)?;
-        let opened = expected.open(&frame);
-        opened.map_err(|got| Error::frame(&self.who, op, self.peer(), got, expected))
-    }
-
-    /// Sends words and gives what the other sent: one round, or some more where they are many.
-    fn exchange(&mut self, op: Op, shape: u32, round: usize, words: &[u64]) -> Result<Vec<u64>> {
-        let header = Header::new(Kind::Opening, op, shape, round as u8);
-        let mut theirs = Vec::with_capacity(words.len());
-        let mut mine = words;
-        self.exchange_pieces(op, header, &mut mine, |_, _, piece| {
-            wire::append(piece, &mut theirs);
-        })?;
-        Ok(theirs)
-    }
-
-    /// The same, taking each piece (from this word on) as it comes. What has come may be entered in
-    /// what is sent: it has been sent by then.
-    fn exchange_pieces<W: AsRef<[u64]>>(
-        &mut self,
-        op: Op,
-        header: Header,
-        words: &mut W,
-        mut take: impl FnMut(&mut W, usize, &[u8]),
-    ) -> Result<()> {
-        let len = words.as_ref().len();
-        let count = pieces(len);
-        for piece in 0..count.min(WINDOW) {
-            self.send_piece(op, header, words.as_ref(), piece)?;
-        }
-        for piece in 0..count {
-            let theirs = self.recv_piece(op, header, piece, len)?;
-            take(words, piece * PIECE, &theirs);
-            // A window ahead, so that the line is never idle and neither side has to hold many.
-            if piece + WINDOW < count {
-                self.send_piece(op, header, words.as_ref(), piece + WINDOW)?;
-            }
-        }
-        Ok(())
     }
 
     /// What is dealt for an operation.
@@ -242,7 +166,7 @@ impl Party {
                 run.prepare(round, &mut mine);
                 ends.push(mine.len());
             }
-            let theirs = self.exchange(op, shape, round, &mine)?;
+            let theirs = self.line.exchange(op, shape, round, &mine)?;
             for (run, at) in runs.iter_mut().zip(ends.windows(2)) {
                 run.finish(round, &mine[at[0]..at[1]], &theirs[at[0]..at[1]]);
             }

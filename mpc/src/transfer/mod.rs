@@ -1,0 +1,72 @@
+//! Oblivious transfer between the two clouds: the sender has two secrets for each bit of the
+//! receiver's, the receiver learns the one its bit chooses and nothing of the other, the sender
+//! learns nothing of the bits.
+//!
+//! ```text
+//! base      128 transfers on ristretto255, anew in each attempt, never stored           [`base`]
+//! trees     K of them make 2^K seeds, all of which the receiver has and all but that of Δ_g the
+//!           sender                                                                       [`tree`]
+//! extend    any number of rows: t at the receiver, q = t ^ x Δ at the sender, x its bit [`extend`]
+//! keys      H(q, i) and H(q ^ Δ, i) at the sender, of which H(t, i) = that of x is the
+//!           receiver's                                                                   [`hash`]
+//! forms     random, chosen, correlated, one of 16: what is made of the keys             [`forms`]
+//! ```
+//!
+//! Who learns what: semi-honest. The sender sees the receiver's bits under streams that it does not
+//! have (that of the one seed it lacks in each tree), so uniform words. The receiver sees messages
+//! under keys H(t ^ Δ, i) with Δ unknown: uniform words, H being correlation robust.
+//! A simulator draws both at random.
+//!
+//! What is not promised: a receiver that sends inconsistent rows (another x in each tree) can
+//! learn bits of Δ. The consistency checks that forbid it (Keller, Orsini, Scholl, CRYPTO 2015;
+//! Roy, CRYPTO 2022, section 4) cost little, but nothing else here withstands a cloud that deviates,
+//! and results could be spoiled all the same: they are left out, as is said here.
+//!
+//! Transfers begin anew in each attempt: a store that is rolled back would have the same rows come
+//! twice, and two messages under one key give their difference away.
+
+mod base;
+mod extend;
+pub(crate) mod forms;
+mod hash;
+mod tree;
+
+pub use extend::{Receiver, Rows, Sender};
+pub use forms::{send_chosen, take_chosen};
+
+use crate::error::{Op, Result};
+use crate::line::Line;
+
+/// Transfers in both directions, over one line.
+pub struct Transfers {
+    /// This cloud has the secrets.
+    pub sender: Sender,
+    /// This cloud has the bits.
+    pub receiver: Receiver,
+}
+
+impl Transfers {
+    /// Base transfers both ways: two rounds.
+    pub fn begin(line: &mut Line, op: Op) -> Result<Self> {
+        let (begun, asks) = Sender::begin();
+        let theirs = line.swap(op, &asks, asks.len())?;
+        let (receiver, answer) = Receiver::begin(&theirs).map_err(|got| line.bad(op, got))?;
+        let theirs = line.swap(op, &answer, answer.len())?;
+        let sender = begun.finish(&asks, &theirs).map_err(|got| line.bad(op, got))?;
+        Ok(Self { sender, receiver })
+    }
+
+    /// Rows both ways, in one round: first those whose secrets are here, `theirs` words of bits of
+    /// the other's, then those whose bits are here, `mine`.
+    pub(crate) fn rows(
+        &mut self,
+        line: &mut Line,
+        op: Op,
+        mine: &[u64],
+        theirs: usize,
+    ) -> Result<[Rows; 2]> {
+        let (asks, received) = self.receiver.ask(mine);
+        let asked = line.swap(op, &asks, extend::asks(theirs))?;
+        Ok([self.sender.answer(&asked, theirs), received])
+    }
+}
