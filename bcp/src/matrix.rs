@@ -13,12 +13,12 @@
 //! A signed s below 2^b in magnitude enters as s + 2^b, and (prod_k c_mk)^{-2^b}, which no secret is
 //! in, takes the excess off again.
 
-use crate::arith::limbs;
-use crate::ciphertext::{Ciphertext, same_length};
+use crate::arith::limbs::{self, SecretLimbs};
+use crate::ciphertext::{Ciphertext, RawCiphertext, same_length};
 use crate::keys::PublicKey;
 use crate::plaintext::Plaintext;
 use crate::{Error, Result};
-use num_bigint::{BigInt, BigUint, Sign};
+use num_bigint::BigUint;
 use std::fmt;
 use zeroize::Zeroizing;
 
@@ -172,17 +172,19 @@ impl PublicKey {
     }
 
     /// k m for each and a public k: the time depends on k.
-    pub fn scale_by_vartime(&self, x: &[Ciphertext], k: &BigInt) -> Result<Vec<Ciphertext>> {
+    pub fn scale_by_vartime(&self, x: &[Ciphertext], k: i64) -> Result<Vec<Ciphertext>> {
         self.check_many(x)?;
-        let one = k.magnitude().bits() == 1;
-        let scaled = if one {
+        let magnitude = k.unsigned_abs();
+        let scaled = if magnitude == 1 {
             x.to_vec()
+        } else if magnitude.is_power_of_two() {
+            self.shift_many(x, magnitude.trailing_zeros() as usize)?
         } else {
-            let k = Plaintext::from_biguint(self.params(), &(k.magnitude() % self.params().n()))?;
-            let bits = k.to_biguint().bits() as usize;
-            self.scale_many_bounded(x, &vec![k; x.len()], bits)?
+            let bits = (u64::BITS - magnitude.leading_zeros()) as usize;
+            let k = Plaintext::from_u64(self.params(), magnitude);
+            self.scale_many_bounded(x, &vec![k; x.len()], bits.min(self.params().bits()))?
         };
-        if k.sign() == Sign::Minus { self.negate_many(&scaled) } else { Ok(scaled) }
+        if k < 0 { self.negate_many(&scaled) } else { Ok(scaled) }
     }
 
     /// (1, 1 + mN): an encryption of m that hides nothing, to add to others or to blind.
@@ -194,6 +196,7 @@ impl PublicKey {
 
     /// Numbers in two's complement, of any length, modulo N: what signed sums of packed values are
     /// as plaintexts. In constant time.
+    #[must_use]
     pub fn reduce_many(&self, x: &[Zeroizing<Vec<u64>>]) -> Vec<Plaintext> {
         let n = self.params().n_limbs();
         // x + N 2^(64 len) is not negative.
@@ -212,4 +215,87 @@ impl PublicKey {
         let reduced = self.params().ring().mul_many(&factors);
         reduced.into_iter().map(|x| Plaintext::from_limbs(x.x0)).collect()
     }
+
+    /// `sum_j x_ij 2^{j width}` modulo N for each row of numbers in two's complement: numbers may be
+    /// wider than their slots, if what is added to them in the end is not.
+    #[must_use]
+    pub fn pack_ints<'a, const L: usize>(
+        &self,
+        rows: impl IntoIterator<Item = &'a [[u64; L]]>,
+        width: usize,
+    ) -> Vec<Plaintext> {
+        let wide: Vec<SecretLimbs> = rows
+            .into_iter()
+            .map(|row| {
+                let len = limbs::limbs_for(row.len().saturating_sub(1) * width) + L + 1;
+                let mut sum = Zeroizing::new(vec![0; len]);
+                for (j, x) in row.iter().enumerate() {
+                    add_shifted(&mut sum, x, j * width);
+                }
+                sum
+            })
+            .collect();
+        self.reduce_many(&wide)
+    }
+
+    /// 64-bit words of a ciphertext in [`to_words`](Self::to_words).
+    #[must_use]
+    pub fn words(&self) -> usize {
+        2 * limbs::limbs_for(2 * self.params().bits())
+    }
+
+    /// A and B of each, little-endian, for a line whose ends know the key.
+    pub fn to_words(&self, x: &[Ciphertext]) -> Result<Vec<u64>> {
+        self.check_many(x)?;
+        let len = self.words() / 2;
+        Ok(x.iter().flat_map(|c| [c.a(), c.b()]).flat_map(|x| limbs::from_public(x, len)).collect())
+    }
+
+    /// Admits what such words spell, as [`admit_many`](Self::admit_many) does.
+    pub fn admit_words(&self, words: &[u64]) -> Result<Vec<Ciphertext>> {
+        if !words.len().is_multiple_of(self.words()) {
+            return Err(Error::Length { expected: self.words(), found: words.len() });
+        }
+        let pairs = words.chunks_exact(self.words()).map(|words| {
+            let (a, b) = words.split_at(self.words() / 2);
+            RawCiphertext::new(self.id(), limbs::to_public(a), limbs::to_public(b))
+        });
+        self.admit_many(pairs.collect())
+    }
+}
+
+impl Plaintext {
+    /// The first `count` slots of `width` bits (at most 254); what lies beyond them must be zero.
+    pub fn slots(&self, width: usize, count: usize) -> Result<Vec<Int>> {
+        if width > 254 || !limbs::fits(self.limbs(), count * width) {
+            let limit = "a packed plaintext has nothing beyond its slots";
+            return Err(Error::OutOfRange { index: 0, limit });
+        }
+        let slot = |j: usize| {
+            let mut x = [0; 4];
+            for at in (0..width).step_by(32) {
+                let bits = (width - at).min(32);
+                x[at / 64] |= limbs::bits_at(self.limbs(), j * width + at, bits) << (at % 64);
+            }
+            x
+        };
+        Ok((0..count).map(slot).collect())
+    }
+}
+
+/// sum += x << at, x in two's complement, modulo what the sum holds.
+fn add_shifted(sum: &mut [u64], x: &[u64], at: usize) {
+    let (limb, shift) = (at / 64, at % 64);
+    let sign = limbs::mask(x.last().map_or(0, |top| top >> 63));
+    let len = sum.len() - limb;
+    let digit = |i: usize| x.get(i).copied().unwrap_or(sign);
+    let shifted = |i: usize| {
+        let low = digit(i) << shift;
+        match (shift, i) {
+            (0, _) | (_, 0) => low,
+            _ => low | digit(i - 1) >> (64 - shift),
+        }
+    };
+    let shifted: Zeroizing<Vec<u64>> = Zeroizing::new((0..len).map(shifted).collect());
+    limbs::add_assign(&mut sum[limb..], &shifted);
 }

@@ -159,8 +159,8 @@ fn packing_and_public_factors_are_what_they_say() {
                 assert_eq!(packed, world.residue(&sum));
             }
         }
-        for k in [0i64, 1, -1, 2, -77, i64::MAX, i64::MIN] {
-            let scaled = world.key.scale_by_vartime(&c, &k.into()).expect("scaled");
+        for k in [0i64, 1, -1, 2, -64, -77, i64::MAX, i64::MIN] {
+            let scaled = world.key.scale_by_vartime(&c, k).expect("scaled");
             for (x, scaled) in x.iter().zip(world.open(&scaled)) {
                 assert_eq!(scaled, world.residue(&(x * k)));
             }
@@ -214,4 +214,44 @@ fn randomness_made_in_advance_encrypts_and_is_used_once() {
         let fresh = stranger.public().fresh_many(1).expect("made");
         assert!(pool.put(fresh).is_err());
     }
+}
+
+#[test]
+fn signed_numbers_wider_than_their_slots_are_packed() {
+    for (_, world) in worlds() {
+        let mut stream = Stream(11);
+        for (count, width) in [(1usize, 145usize), (3, 60), (2, 130), (0, 9), (5, 64)] {
+            let x: Vec<BigInt> = (0..count).map(|_| stream.int(200, true)).collect();
+            let ints: Vec<Int> = x.iter().map(words).collect();
+            let packed = world.key.pack_ints([&ints[..], &ints[..]], width);
+            let sum: BigInt = x.iter().enumerate().map(|(j, x)| x << (j * width)).sum();
+            assert_eq!(packed[0].to_biguint(), world.residue(&sum), "{count} of {width}");
+            assert_eq!(packed[0], packed[1]);
+        }
+        // Slots hold what was put in, and nothing may lie beyond.
+        let bits = world.key.params().n().bits() as usize - 1;
+        for width in [1usize, 31, 64, 101, 145] {
+            let count = bits / width;
+            let x: Vec<BigInt> = (0..count).map(|_| stream.int(width, false)).collect();
+            let ints: Vec<Int> = x.iter().map(words).collect();
+            let m = &world.key.pack_ints([&ints[..]], width)[0];
+            assert_eq!(m.slots(width, count).expect("slots"), ints);
+            let last = x.iter().rposition(|x| *x != BigInt::from(0)).expect("not all zero");
+            assert!(m.slots(width, last).is_err());
+        }
+    }
+}
+
+#[test]
+fn words_are_admitted_if_they_are_ciphertexts() {
+    let world = World::new("512", Backend::Portable);
+    let c = world.encrypt(&[1, 2, 3].map(BigInt::from));
+    let words = world.key.to_words(&c).expect("words");
+    assert_eq!(words.len(), 3 * world.key.words());
+    assert_eq!(world.key.admit_words(&words).expect("admitted"), c);
+    assert!(world.key.admit_words(&words[1..]).is_err());
+    let zero = [&words[..2 * world.key.words()], &vec![0; world.key.words()]].concat();
+    let refused = world.key.admit_words(&zero).expect_err("zero is no unit");
+    assert_eq!(refused, dyad_bcp::Error::NotAResidue { index: 2 });
+    assert!(world.key.admit_words(&vec![u64::MAX; world.key.words()]).is_err());
 }
