@@ -26,10 +26,9 @@ impl Digit {
     }
 }
 
-/// What an act needs.
+/// How low bits are cut into digits, and folded.
 #[derive(Clone, Debug)]
-pub(crate) struct Plan {
-    pub act: Act,
+pub(crate) struct Cut {
     /// From the lowest bit up.
     pub digits: Vec<Digit>,
     /// Inputs of the first: eq and lt of digit i at 2i and 2i + 1. At most two.
@@ -38,17 +37,19 @@ pub(crate) struct Plan {
     pub results: Vec<usize>,
 }
 
-impl Plan {
-    pub(crate) fn new(act: Act) -> Self {
-        // Where the borrow (or equality) of the bits below is wanted.
-        let ends_at: &[u8] = match act {
-            Act::Gate(0) => &[],
-            Act::Truncate(s) | Act::Gate(s) => &[s],
-            Act::Sign => &[63],
-            Act::Relu(s) => &[s, 63],
-            Act::Zero => &[64],
-        };
-        let equality = act == Act::Zero;
+impl Cut {
+    /// Where the borrow of the bits below is wanted.
+    pub(crate) fn at(ends_at: &[u8]) -> Self {
+        Self::new(ends_at, false)
+    }
+
+    /// A digit of a number.
+    pub(crate) fn digit(&self, number: usize, z: u64) -> u8 {
+        let Digit { low, width } = self.digits[number];
+        (z >> low) as u8 & ((1 << width) - 1)
+    }
+
+    fn new(ends_at: &[u8], equality: bool) -> Self {
         let mut digits = Vec::new();
         let mut groups: Vec<Range<usize>> = Vec::new();
         // After how many groups a borrow is wanted.
@@ -75,7 +76,7 @@ impl Plan {
             }
             (count, _) => Self::two_layers(count, &groups, &ends, equality),
         };
-        Self { act, digits, layers, results }
+        Self { digits, layers, results }
     }
 
     fn two_layers(
@@ -111,6 +112,33 @@ impl Plan {
         let inputs = outputs.len();
         let layers = vec![Layer::new(2 * digits, &outputs), Layer::new(inputs, &results)];
         (layers, (0..ends.len()).collect())
+    }
+}
+
+/// What an act needs.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    pub act: Act,
+    /// From the lowest bit up.
+    pub digits: Vec<Digit>,
+    /// Inputs of the first: eq and lt of digit i at 2i and 2i + 1. At most two.
+    pub layers: Vec<Layer>,
+    /// Where in what the last layer (or the tables) gives the wanted bits stand.
+    pub results: Vec<usize>,
+}
+
+impl Plan {
+    pub(crate) fn new(act: Act) -> Self {
+        // Where the borrow (or equality) of the bits below is wanted.
+        let ends_at: &[u8] = match act {
+            Act::Gate(0) => &[],
+            Act::Truncate(s) | Act::Gate(s) => &[s],
+            Act::Sign => &[63],
+            Act::Relu(s) => &[s, 63],
+            Act::Zero => &[64],
+        };
+        let Cut { digits, layers, results } = Cut::new(ends_at, act == Act::Zero);
+        Self { act, digits, layers, results }
     }
 
     /// Openings: of ẑ, of each layer's bits, of the results.

@@ -26,16 +26,21 @@
 //! twice, and two messages under one key give their difference away.
 
 mod base;
+mod compare;
 mod extend;
 pub(crate) mod forms;
 mod hash;
+pub(crate) mod products;
 mod tree;
+pub(crate) mod words;
 
+pub use compare::AT_ONCE;
 pub use extend::{Receiver, Rows, Sender};
 pub use forms::{send_chosen, take_chosen};
 
 use crate::error::{Op, Result};
 use crate::line::Line;
+use products::Asks;
 
 /// Transfers in both directions, over one line.
 pub struct Transfers {
@@ -56,17 +61,11 @@ impl Transfers {
         Ok(Self { sender, receiver })
     }
 
-    /// Rows both ways, in one round: first those whose secrets are here, `theirs` words of bits of
-    /// the other's, then those whose bits are here, `mine`.
-    pub(crate) fn rows(
-        &mut self,
-        line: &mut Line,
-        op: Op,
-        mine: &[u64],
-        theirs: usize,
-    ) -> Result<[Rows; 2]> {
-        let (asks, received) = self.receiver.ask(mine);
-        let asked = line.swap(op, &asks, extend::asks(theirs))?;
-        Ok([self.sender.answer(&asked, theirs), received])
+    /// Rows both ways, in one round: those in which this cloud sends, and those in which it
+    /// receives.
+    pub(crate) fn rows(&mut self, line: &mut Line, op: Op, asks: &Asks) -> Result<[Rows; 2]> {
+        let (message, received) = self.receiver.ask(&asks.mine);
+        let asked = line.swap(op, &message, extend::asks(asks.theirs))?;
+        Ok([self.sender.answer(&asked, asks.theirs), received])
     }
 }

@@ -1,0 +1,332 @@
+//! Comparison of two private integers, a of C0's and b of C1's: shares by XOR of [a < b].
+//!
+//! ```text
+//! digits   of 4 bits: C0 offers, for each digit j that C1's may be, [a_d = j] ^ s and [a_d < j] ^ s',
+//!          s and s' being its shares; C1 takes those of its b_d, one of 16
+//! tree     groups of at most 4 digits, then one of all groups: lt = lt_3 ^ eq_3 lt_2 ^ ..., each bit
+//!          masked and opened, the products of the masks made by transfers ([`super::products`])
+//! ```
+//!
+//! Rathee et al., "CrypTFlow2: Practical 2-Party Secure Inference", CCS 2020, section 3, with the tree
+//! of [`crate::bits::fold`]: two openings instead of one for each doubling.
+//!
+//! Who learns what: C1 reads one message of each 16, masked by bits of C0's; C0 hears nothing of b; what is
+//! opened is masked by uniform bits used once. A simulator draws all of it at random.
+
+use super::Transfers;
+use super::base::fresh;
+use super::forms::{send_tables, table_words, take_tables};
+use super::products::{Asks, Multiplying, Products};
+use crate::bits::fold::Layer;
+use crate::bits::plan::{Cut, blocks};
+use crate::bits::plane::{Plane, vectorised};
+use crate::error::{Op, Result};
+use crate::line::Line;
+use crate::prg::{Label, Party as Side, Prg, Seed, Stream};
+
+/// Integers that are compared in the same messages; more go in several turns, so that rows of no more
+/// than some tens of megabytes are held.
+pub const AT_ONCE: usize = 1 << 15;
+
+/// Bits of a message: eq and lt.
+const OFFERED: u32 = 2;
+
+impl Transfers {
+    /// Shares of [a mod 2^bits < b mod 2^bits], 64 a word, of a at C0 and b at C1.
+    ///
+    /// # Panics
+    /// Unless 1 <= `bits` <= 64.
+    pub fn less(&mut self, line: &mut Line, op: Op, bits: u8, values: &[u64]) -> Result<Vec<u64>> {
+        Ok(self.less_each(line, op, &[bits], values)?.swap_remove(0))
+    }
+
+    /// The same for several numbers of low bits, in the rounds of one: what a truncation and a sign
+    /// need together.
+    ///
+    /// # Panics
+    /// Unless the numbers rise from at least 1 to at most 64.
+    pub fn less_each(
+        &mut self,
+        line: &mut Line,
+        op: Op,
+        bits: &[u8],
+        values: &[u64],
+    ) -> Result<Vec<Vec<u64>>> {
+        let rising = bits.is_sorted_by(|a, b| a < b);
+        assert!(rising && bits.iter().all(|bits| (1..=64).contains(bits)), "1 to 64 bits, rising");
+        let cut = Cut::at(bits);
+        let plans: Vec<Products> = cut
+            .layers
+            .iter()
+            .map(|layer| Products::new(layer.opened.len(), &layer.products))
+            .collect();
+        let mut shares = vec![Vec::with_capacity(blocks(values.len())); bits.len()];
+        for values in values.chunks(AT_ONCE) {
+            let mut planes = self.less_at_once(line, op, (&cut, &plans), values)?;
+            for (share, result) in shares.iter_mut().zip(&cut.results) {
+                share.append(&mut planes[*result]);
+            }
+        }
+        Ok(shares)
+    }
+
+    fn less_at_once(
+        &mut self,
+        line: &mut Line,
+        op: Op,
+        (cut, plans): (&Cut, &[Products]),
+        values: &[u64],
+    ) -> Result<Vec<Vec<u64>>> {
+        let first = line.side() == Side::Zero;
+        let (n, digits) = (values.len(), cut.digits.len());
+        let own = Own::new();
+        let mut asks = Asks::default();
+        let chosen = digit_bits(values, cut);
+        // Four rows a digit.
+        let leaves = if first { asks.send(chosen.len()) } else { asks.receive(&chosen) };
+        let mut layers: Vec<Multiplying<'_>> = plans
+            .iter()
+            .zip(&cut.layers)
+            .enumerate()
+            .map(|(i, (plan, layer))| {
+                let masks = own.planes(i, layer.opened.len(), blocks(n));
+                Multiplying::new(plan, masks, &mut asks)
+            })
+            .collect();
+        let rows = self.rows(line, op, &asks)?;
+        let digit = |e: usize, d: usize| cut.digit(d, values[e]);
+        let each_digit = || (0..n).flat_map(|e| (0..digits).map(move |d| (e, d)));
+        let mut offered = vec![];
+        let stages = plans.iter().map(Products::stages).max().unwrap_or(0).max(1);
+        for stage in 0..stages {
+            let mut out = vec![];
+            if stage == 0 && first {
+                offered = own.bytes(n * digits);
+                let tables: Vec<u128> =
+                    each_digit().zip(&offered).map(|((e, d), s)| table(digit(e, d), *s)).collect();
+                out = send_tables(&rows[0], 64 * leaves, OFFERED, &tables);
+            }
+            layers.iter_mut().for_each(|layer| layer.send(stage, &rows, &mut out));
+            let leaf_words = if stage == 0 { table_words(OFFERED, n * digits) } else { 0 };
+            let products: usize = plans.iter().map(|plan| plan.sent(stage) * blocks(n)).sum();
+            let theirs = products + if first { 0 } else { leaf_words };
+            let came = line.swap(op, &out, theirs)?;
+            let mut came = &came[..];
+            if stage == 0 && !first {
+                let (leaf, rest) = came.split_at(leaf_words);
+                came = rest;
+                let chosen = each_digit().map(|(e, d)| digit(e, d));
+                offered = take_tables(&rows[1], 64 * leaves, OFFERED, chosen, leaf);
+            }
+            layers.iter_mut().for_each(|layer| layer.take(stage, &rows, &mut came));
+        }
+        let mut inputs = planes_of(&offered, digits, n);
+        for (layer, products) in cut.layers.iter().zip(&layers) {
+            let (masks, products) = products.planes();
+            inputs = open_and_fold(line, op, layer, &inputs, masks, products)?;
+        }
+        Ok(inputs)
+    }
+}
+
+/// Opens the masked inputs of a layer and gives shares of its outputs: one round.
+fn open_and_fold(
+    line: &mut Line,
+    op: Op,
+    layer: &Layer,
+    inputs: &[Vec<u64>],
+    masks: &[Vec<u64>],
+    products: &[Vec<u64>],
+) -> Result<Vec<Vec<u64>>> {
+    let first = line.side() == Side::Zero;
+    let blocks = inputs.first().map_or(0, Vec::len);
+    let masked = layer.opened.iter().zip(masks);
+    let mine: Vec<u64> =
+        masked.flat_map(|(i, mask)| inputs[*i].iter().zip(mask).map(|(x, m)| x ^ m)).collect();
+    let theirs = line.swap(op, &mine, mine.len())?;
+    let mut outputs = vec![vec![0; blocks]; layer.outputs()];
+    vectorised(|| {
+        let mut out = vec![Plane::<1>::ZERO; layer.outputs()];
+        for at in 0..blocks {
+            let read = |planes: &[Vec<u64>]| -> Vec<Plane<1>> {
+                planes.iter().map(|plane| Plane([plane[at]])).collect()
+            };
+            let hats: Vec<_> = (0..masks.len())
+                .map(|i| Plane([mine[i * blocks + at] ^ theirs[i * blocks + at]]))
+                .collect();
+            let shares = [read(masks), read(products)].concat();
+            layer.evaluate(&read(inputs), &hats, &shares, first, &mut out);
+            for (plane, out) in outputs.iter_mut().zip(&out) {
+                plane[at] = out.0[0];
+            }
+        }
+    });
+    Ok(outputs)
+}
+
+/// What a cloud draws for itself, for one batch.
+struct Own(Prg);
+
+impl Own {
+    fn new() -> Self {
+        Self(Prg::new(&Seed::from_bytes(*fresh::<32>())))
+    }
+
+    fn planes(&self, stream: usize, planes: usize, blocks: usize) -> Vec<Vec<u64>> {
+        let label = Label { step: 0, operation: stream as u32, stream: Stream::Bits };
+        (0..planes)
+            .map(|i| {
+                let mut plane = vec![0; blocks];
+                self.0.fill(label, (i * blocks) as u64, &mut plane);
+                plane
+            })
+            .collect()
+    }
+
+    fn bytes(&self, count: usize) -> Vec<u8> {
+        let label = Label { step: 0, operation: 0, stream: Stream::Share };
+        let mut words = vec![0; count.div_ceil(8)];
+        self.0.fill(label, 0, &mut words);
+        let bytes = words.iter().flat_map(|word| word.to_le_bytes());
+        bytes.take(count).map(|byte| byte & 3).collect()
+    }
+}
+
+/// The digits one behind the other, four bits to each.
+fn digit_bits(values: &[u64], cut: &Cut) -> Vec<u64> {
+    let mut packed = vec![0; (values.len() * cut.digits.len()).div_ceil(16)];
+    let digits =
+        values.iter().flat_map(|value| (0..cut.digits.len()).map(|d| cut.digit(d, *value)));
+    for (i, digit) in digits.enumerate() {
+        packed[i / 16] |= u64::from(digit) << (4 * (i % 16));
+    }
+    packed
+}
+
+/// For each j a byte: bit 0 is [a = j], bit 1 is [a < j], both under s.
+fn table(a: u8, s: u8) -> u128 {
+    const EACH: u128 = u128::MAX / 255;
+    let eq = 1u128 << (8 * u32::from(a));
+    // All bytes above the a-th.
+    let lt = (EACH << (8 * u32::from(a))) ^ eq;
+    (eq | lt << 1) ^ EACH * u128::from(s)
+}
+
+/// eq and lt of digit d in planes 2d and 2d + 1.
+fn planes_of(offered: &[u8], digits: usize, n: usize) -> Vec<Vec<u64>> {
+    let mut planes = vec![vec![0; blocks(n)]; 2 * digits];
+    for (e, bytes) in offered.chunks_exact(digits).enumerate() {
+        for (pair, byte) in planes.chunks_exact_mut(2).zip(bytes) {
+            pair[0][e / 64] |= u64::from(byte & 1) << (e % 64);
+            pair[1][e / 64] |= u64::from(byte >> 1) << (e % 64);
+        }
+    }
+    planes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::link::{Traffic, memory};
+    use std::thread;
+
+    const OP: Op = Op { step: 0, number: 0, name: "test" };
+
+    /// What both hold together.
+    fn opened(shares: [&[u64]; 2], e: usize) -> bool {
+        (shares[0][e / 64] ^ shares[1][e / 64]) >> (e % 64) & 1 == 1
+    }
+
+    /// What both make of it, and what C0 sent for it.
+    pub(crate) fn both<T: Send>(
+        work: impl Fn(&mut Transfers, &mut Line, Side) -> Result<T> + Sync,
+    ) -> ([T; 2], [Traffic; 2]) {
+        let (zero, one) = memory::pair();
+        let run = |side, link| {
+            let mut line = Line::new(side, &[7; 32], link);
+            let mut transfers = Transfers::begin(&mut line, OP).unwrap();
+            let before = line.traffic();
+            let made = work(&mut transfers, &mut line, side).unwrap();
+            let after = line.traffic();
+            (
+                made,
+                Traffic {
+                    bytes_sent: after.bytes_sent - before.bytes_sent,
+                    rounds: after.rounds - before.rounds,
+                    ..after
+                },
+            )
+        };
+        thread::scope(|scope| {
+            let one = scope.spawn(|| run(Side::One, Box::new(one)));
+            let (zero, traffic_0) = run(Side::Zero, Box::new(zero));
+            let (one, traffic_1) = one.join().unwrap();
+            ([zero, one], [traffic_0, traffic_1])
+        })
+    }
+
+    fn pairs(n: usize) -> [Vec<u64>; 2] {
+        let mut a = vec![0, 0, 1, u64::MAX, u64::MAX, u64::MAX - 1, 1 << 62, 5, 5];
+        let mut b = vec![0, 1, 0, u64::MAX, u64::MAX - 1, u64::MAX, 1 << 63, 5, 6];
+        let mut state = 1u64;
+        while a.len() < n {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            a.push(state);
+            // Often equal in the high digits.
+            b.push(if a.len() % 3 == 0 { state ^ state >> 40 } else { state.rotate_left(31) });
+        }
+        [a[..n].to_vec(), b[..n].to_vec()]
+    }
+
+    #[test]
+    fn private_integers_are_compared() {
+        for bits in 1..=64 {
+            let n = [9, 64, 70, 600][usize::from(bits) % 4];
+            let values = pairs(n);
+            let (shares, _) =
+                both(|transfers, line, side| transfers.less(line, OP, bits, &values[side.index()]));
+            let low = u64::MAX >> (64 - bits);
+            for (e, (a, b)) in values[0].iter().zip(&values[1]).enumerate() {
+                let less = opened([&shares[0], &shares[1]], e);
+                assert_eq!(less, a & low < b & low, "{a} < {b}, {bits} bits");
+            }
+        }
+    }
+
+    #[test]
+    fn several_numbers_of_bits_are_compared_together() {
+        for ends in [[1, 2], [13, 63], [24, 63], [62, 63], [3, 64]] {
+            let values = pairs(130);
+            let (shares, _) = both(|transfers, line, side| {
+                transfers.less_each(line, OP, &ends, &values[side.index()])
+            });
+            for (i, bits) in ends.into_iter().enumerate() {
+                let low = u64::MAX >> (64 - bits);
+                for (e, (a, b)) in values[0].iter().zip(&values[1]).enumerate() {
+                    let less = opened([&shares[0][i], &shares[1][i]], e);
+                    assert_eq!(less, a & low < b & low, "{a} < {b}, {bits} bits");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn bits_become_numbers_and_gate_numbers() {
+        let bits = [vec![0x0123_4567_89ab_cdef, 77], vec![0xfedc_0000_1111_2222, 1 << 5]];
+        let values = pairs(70);
+        let (shares, _) = both(|transfers, line, side| {
+            let (bits, values) = (&bits[side.index()], &values[side.index()]);
+            let numbers = transfers.numbers(line, OP, bits, 70)?;
+            Ok((numbers, transfers.multiplex(line, OP, bits, values)?))
+        });
+        for e in 0..70 {
+            let bit = u64::from(opened([&bits[0], &bits[1]], e));
+            assert_eq!(shares[0].0[e].wrapping_add(shares[1].0[e]), bit);
+            let v = values[0][e].wrapping_add(values[1][e]);
+            assert_eq!(shares[0].1[e].wrapping_add(shares[1].1[e]), v * bit);
+            // Neither share is the value, nor nothing.
+            assert!(shares.iter().all(|(numbers, gated)| numbers[e] > 1 && gated[e] != 0));
+        }
+        assert_eq!([shares[0].0.len(), shares[1].1.len()], [70, 70]);
+    }
+}
