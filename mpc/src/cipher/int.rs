@@ -133,9 +133,8 @@ mod tests {
     #[test]
     fn they_count_as_longer_integers_do() {
         let samples = [0i64, 1, -1, 77, i64::MAX, i64::MIN, -123_456_789_012];
-        let wide = |x: i128| -> [u64; 3] {
-            [x as u64, (x >> 64) as u64, ((x >> 127) as i64) as u64]
-        };
+        let wide =
+            |x: i128| -> [u64; 3] { [x as u64, (x >> 64) as u64, ((x >> 127) as i64) as u64] };
         for x in samples {
             for y in samples {
                 let (a, b) = (signed::<3>(x), signed::<3>(y));

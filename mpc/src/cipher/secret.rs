@@ -13,10 +13,10 @@
 //! (columns, transposition, sums along a row) waits ([`Body::Later`]) until a protocol wants the
 //! tensor; the engine then has C0 encrypt its entries one by one.
 
+use super::int::{add, mul, signed};
 use crate::tensor::{Axis, Shape, Tensor, View, joined, viewed};
 use dyad_bcp::matrix::Int;
 use dyad_bcp::{Ciphertext, Plaintext, PublicKey};
-use super::int::{add, mul, signed};
 use std::sync::{Arc, OnceLock};
 
 /// Bits of a slot: a value and its sign, a blind that exceeds them by 80 bits, a carry.
@@ -75,7 +75,7 @@ impl Ground {
         self.key.pack_ints(rows.collect::<Vec<_>>(), WIDTH)
     }
 
-    fn zero(&self) -> Ciphertext {
+    pub(super) fn zero(&self) -> Ciphertext {
         self.key.trivial(&Plaintext::from_u64(self.key.params(), 0))
     }
 
@@ -385,8 +385,8 @@ impl Tensor for Secret {
         };
         let groups = self.form().map(|form| self.ground.groups(form, self.shape));
         match (self.form(), groups) {
-            (Some(form @ (Form::Packed | Form::Single)), Some(groups)) if alike(&groups) => {
-                self.of(self.shape, form, || {
+            (Some(form @ (Form::Packed | Form::Single)), Some(groups)) if alike(&groups) => self
+                .of(self.shape, form, || {
                     let mut at = 0;
                     let first = groups.iter().map(|count| {
                         at += count;
@@ -394,8 +394,7 @@ impl Tensor for Secret {
                     });
                     let first: Vec<i64> = first.collect();
                     sound(weighed(&self.ground.key, &self.as_form(form), &first))
-                })
-            }
+                }),
             _ => self.later(self.shape, Later::Weigh(self.clone(), factors.to_vec())),
         }
     }
@@ -513,7 +512,8 @@ fn weighed(key: &PublicKey, x: &[Ciphertext], k: &[i64]) -> dyad_bcp::Result<Vec
         k.iter().map(|k| Plaintext::from_u64(key.params(), k.unsigned_abs())).collect();
     let mut all = key.scale_many_bounded(x, &plain, bits as usize)?;
     let negative: Vec<usize> = (0..k.len()).filter(|i| k[*i] < 0).collect();
-    let inverses = key.negate_many(&negative.iter().map(|i| all[*i].clone()).collect::<Vec<_>>())?;
+    let inverses =
+        key.negate_many(&negative.iter().map(|i| all[*i].clone()).collect::<Vec<_>>())?;
     for (i, inverse) in negative.into_iter().zip(inverses) {
         all[i] = inverse;
     }
