@@ -2,9 +2,12 @@
 //! and what the links count is what `Cost` counts.
 #![allow(clippy::unwrap_used)]
 
+#[path = "common/world.rs"]
+mod world;
+
 use dyad_mpc::engine::{Audience, Engine, Transpose};
 use dyad_mpc::tensor::{Axis, Meta, Shape, View};
-use dyad_mpc::together::{Input, Lines, Program, clear, cost, shared};
+use dyad_mpc::together::{Input, Lines, Program, ciphered, clear, cost, shared};
 use dyad_mpc::{Bit, Error, Result, Session, Shared, Shift};
 use proptest::prelude::*;
 
@@ -154,6 +157,10 @@ fn nothing_is_a_tensor_too() {
         let run = shared(&program, &inputs, Lines::Memory).unwrap();
         assert_eq!(run.opened, [expected.clone(), expected]);
         assert_eq!(run.dealt, cost(&program).unwrap().0.count().dealt);
+        let world = world::World::new(512);
+        let run = ciphered(&program, &inputs, &world.key, world.opener(), Lines::Memory).unwrap();
+        let expected = clear(&program, &inputs).unwrap();
+        assert_eq!(run.opened, [expected.clone(), expected]);
     }
 }
 
@@ -198,5 +205,28 @@ proptest! {
             prop_assert_eq!(traffic.rounds, cost.count().rounds + 1);
         }
         prop_assert_eq!(run.dealt, cost.count().dealt);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
+    #[test]
+    fn ciphertexts_hold_what_the_clear_engine_computes(
+        shapes in prop::collection::vec(shape(), 2..4),
+        choices in prop::collection::vec(any::<Choice>(), 1..10),
+        values in prop::collection::vec(value(), 200),
+        bits in prop_oneof![Just(256u64), Just(512), Just(1024)],
+    ) {
+        let program = Random { shapes, choices };
+        let inputs = program.inputs(&values);
+        let expected = clear(&program, &inputs);
+        prop_assume!(expected.is_ok());
+        let world = world::World::new(bits);
+        let run = ciphered(&program, &inputs, &world.key, world.opener(), Lines::Memory).unwrap();
+        let expected = expected.unwrap();
+        for (i, (a, b)) in expected.iter().zip(&run.opened[0]).enumerate() {
+            prop_assert_eq!(a, b, "tensor {}", i);
+        }
+        prop_assert_eq!(&run.opened[0], &run.opened[1]);
     }
 }
