@@ -11,7 +11,7 @@ const MAY: [&str; 7] = ["bcp", "kgc", "cloud0", "local", "tests", "bench", "fuzz
 const TESTS: [&str; 2] = ["mpc/tests", "learn/tests"];
 
 /// What leads to a master key: the module, its types, the generator that returns one.
-const NAMES: [&str; 4] = ["master", "MasterKey", "KnownKey", "ParaGen"];
+const NAMES: [&str; 5] = ["master", "MasterKey", "KnownKey", "FreshMaker", "ParaGen"];
 
 fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in

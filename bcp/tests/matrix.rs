@@ -255,3 +255,41 @@ fn words_are_admitted_if_they_are_ciphertexts() {
     assert_eq!(refused, dyad_bcp::Error::NotAResidue { index: 2 });
     assert!(world.key.admit_words(&vec![u64::MAX; world.key.words()]).is_err());
 }
+
+/// The holder of the primes makes randomness with a quarter of the work: as good as any.
+#[test]
+fn randomness_of_who_knows_the_primes_encrypts_alike() {
+    for (_, world) in worlds() {
+        let maker = world.master.fresh_maker(&world.key).expect("a key in G");
+        assert!(format!("{maker:?}").contains("redacted"));
+        let params = world.key.params();
+        let m: Vec<Plaintext> = (0..19).map(|i| plain(params, 7000 + i)).collect();
+        let fresh = maker.many(m.len()).expect("made");
+        let c = world.key.encrypt_with(&m, fresh).expect("encrypted");
+        assert_eq!(world.open(&c), m.iter().map(Plaintext::to_biguint).collect::<Vec<_>>());
+        // In G, below N², and no two alike.
+        let residues: Vec<&BigUint> = c.iter().flat_map(|c| [c.a(), c.b()]).collect();
+        world.master.check_members(&residues).expect("members");
+        let mut heads: Vec<_> = c.iter().map(Ciphertext::a).collect();
+        heads.sort();
+        heads.dedup();
+        assert_eq!(heads.len(), m.len());
+        assert!(maker.many(0).expect("nothing").is_empty());
+    }
+}
+
+/// g^r and h^r belong together: the owner, who knows log h / log g and nothing of the primes, opens.
+#[test]
+fn the_owner_opens_what_was_made_with_the_primes() {
+    for name in ["256", "512"] {
+        let (params, master) = fixture(name).on(Backend::detect());
+        let secret = SecretKey::generate(&params).expect("key");
+        let maker = master.fresh_maker(secret.public()).expect("a key in G");
+        let m = [plain(&params, 5), plain(&params, 77)];
+        let c = secret.public().encrypt_with(&m, maker.many(2).expect("made")).expect("encrypted");
+        assert_eq!(secret.decrypt_many(&c).expect("opened"), m);
+        // Another key's maker is no use.
+        let stranger = SecretKey::generate(&params).expect("key");
+        assert!(stranger.public().encrypt_with(&m, maker.many(2).expect("made")).is_err());
+    }
+}

@@ -1,7 +1,7 @@
 //! A unified key, and who opens what is under it: both clouds' part of the ciphertext engine.
 #![allow(dead_code, clippy::unwrap_used)]
 
-use dyad_bcp::master::{KnownKey, MasterKey};
+use dyad_bcp::master::{FreshMaker, KnownKey, MasterKey};
 use dyad_bcp::{
     Ciphertext, Fresh, KeySize, Plaintext, PublicKey, PublicParams, SecretKey, UnifiedKey,
 };
@@ -15,6 +15,7 @@ pub(crate) struct World {
     pub(crate) key: PublicKey,
     pub(crate) master: Arc<MasterKey>,
     pub(crate) known: Arc<KnownKey>,
+    pub(crate) maker: Arc<FreshMaker>,
 }
 
 impl World {
@@ -34,7 +35,8 @@ impl World {
             (0..2).map(|_| SecretKey::generate(&params).unwrap().public().clone()).collect();
         let key = UnifiedKey::new(&owners).unwrap().key().clone();
         let known = Arc::new(master.know(&key).unwrap());
-        Self { key, master: Arc::new(master), known }
+        let maker = Arc::new(master.fresh_maker(&key).unwrap());
+        Self { key, master: Arc::new(master), known, maker }
     }
 
     pub(crate) fn opener(&self) -> Box<dyn Opener> {
@@ -48,6 +50,6 @@ impl Opener for World {
     }
 
     fn fresh(&self, count: usize) -> dyad_bcp::Result<Vec<Fresh>> {
-        self.key.fresh_many(count)
+        self.maker.many(count)
     }
 }

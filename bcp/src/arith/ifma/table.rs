@@ -6,7 +6,7 @@ use core::arch::x86_64::{
     __m512i, __mmask8, _mm512_cmpeq_epi64_mask, _mm512_mask_blend_epi64, _mm512_mask_mov_epi64,
     _mm512_permutex2var_epi64, _mm512_set1_epi64, _mm512_setzero_si512, _mm512_test_epi64_mask,
 };
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 fn indices(digits: &[u64]) -> __m512i {
     let mut x = [0; LANES];
@@ -46,6 +46,13 @@ pub(crate) struct Table {
 
 /// Vectors in the longest row: 2^TEETH / LANES.
 const ROW: usize = 16;
+
+// Of a base modulo a secret prime, it gives the prime away.
+impl Drop for Table {
+    fn drop(&mut self) {
+        self.vectors.iter_mut().for_each(Zeroize::zeroize);
+    }
+}
 
 impl Table {
     pub(super) fn new(entries: &[Vec<u64>]) -> Self {
