@@ -1,6 +1,7 @@
 //! `dyad-bench`: every figure the project claims, measured on the spot and beside its baseline.
 
 mod bcp;
+mod cipher;
 mod figure;
 mod matmul;
 mod measure;
@@ -148,7 +149,14 @@ fn wanted(names: &[String]) -> Result<Vec<&'static Bench>, String> {
 
 /// All there are.
 fn benches() -> impl Iterator<Item = &'static Bench> {
-    let all = [bcp::BENCHES, matmul::BENCHES, mpc::BENCHES, train::BENCHES, services::BENCHES];
+    let all = [
+        bcp::BENCHES,
+        matmul::BENCHES,
+        mpc::BENCHES,
+        train::BENCHES,
+        cipher::BENCHES,
+        services::BENCHES,
+    ];
     all.into_iter().flatten()
 }
 

@@ -11,6 +11,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod checkpoints;
+mod cipher;
 mod digits;
 mod killed;
 mod metrics;
@@ -18,3 +19,5 @@ mod mnist;
 mod numbers;
 mod rows;
 mod uci;
+#[path = "../../../mpc/tests/common/world.rs"]
+mod world;

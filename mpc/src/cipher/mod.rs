@@ -25,9 +25,11 @@
 //! than it but with probability 2^-190; that is the one thing that could be wrong.)
 //!
 //! - [`secret`]: tensors of ciphertexts; [`veil`]: masked ones; [`int`]: integers of a few words
+//! - [`cost`]: bytes as formulas
 //! - [`moves`]: what is said; [`product`], [`act`]: what is made of it; [`engine`]: the trait
 
 mod act;
+mod cost;
 mod engine;
 mod int;
 mod moves;
@@ -35,6 +37,7 @@ mod product;
 mod secret;
 mod veil;
 
+pub use cost::{Bytes, Costs};
 pub use secret::Secret;
 pub use veil::{Table as CipherRows, Veil};
 

@@ -42,7 +42,7 @@ const ASKS: usize = COLUMNS * 2 * POINT;
 const ANSWER: usize = COLUMNS * (POINT + 4);
 
 /// Words the receiver sends for so many words of bits.
-pub(super) const fn asks(words: usize) -> usize {
+pub(crate) const fn asks(words: usize) -> usize {
     TREES * 2 * words.div_ceil(2)
 }
 

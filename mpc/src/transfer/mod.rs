@@ -35,6 +35,7 @@ mod tree;
 pub(crate) mod words;
 
 pub use compare::AT_ONCE;
+pub(crate) use extend::asks;
 pub use extend::{Receiver, Rows, Sender};
 pub use forms::{send_chosen, take_chosen};
 
