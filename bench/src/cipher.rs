@@ -11,7 +11,7 @@ use crate::train::rows;
 use crate::{Bench, Done, Show};
 use dyad_bcp::master::{FreshMaker, KnownKey, MasterKey};
 use dyad_bcp::{Ciphertext, Fresh, KeySize, ParaGen, Plaintext, PublicKey, SecretKey, UnifiedKey};
-use dyad_learn::{Job, Loss, Run};
+use dyad_learn::{Job, Loss, Metric, Run};
 use dyad_mpc::cipher::Opener;
 use dyad_mpc::engine::Transpose;
 use dyad_mpc::link::Traffic;
@@ -205,7 +205,8 @@ const STEPS: u64 = 10;
 
 fn train(show: Show<'_>) -> Done {
     let world = World::new()?;
-    let plan = Job::mlp(160, &[30, 16, 1], Loss::SquaredError, 32, 10).check()?;
+    let job = Job::mlp(160, &[30, 16, 1], Loss::SquaredError, 32, 10);
+    let plan = Job { metrics: vec![Metric::Loss], ..job }.check()?;
     let run = Run { until: STEPS, ..Run::all(&plan) };
     let ends = world.both(&rows(&plan), |mut session| {
         let mut notes = vec![];
