@@ -52,6 +52,7 @@ impl PublicKey {
     }
 
     /// Encrypts with randomness made before: a product each.
+    #[expect(clippy::needless_pass_by_value, reason = "it is used up")]
     pub fn encrypt_with(
         &self,
         plaintexts: &[Plaintext],

@@ -34,7 +34,7 @@ impl Stream {
                 BigInt::from(BigUint::new(digits)) % &top
             }
         };
-        if signed && self.word() % 2 == 0 { -x } else { x }
+        if signed && self.word().is_multiple_of(2) { -x } else { x }
     }
 }
 

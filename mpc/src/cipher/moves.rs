@@ -83,13 +83,14 @@ impl Cipher {
         let ground = Arc::clone(&self.ground);
         let groups: Vec<Vec<usize>> = xs
             .iter()
-            .map(|reveal| match reveal.x.form() {
-                Some(Form::Packed) => ground.groups(Form::Packed, reveal.x.shape),
-                // One behind the other.
-                _ => {
-                    let n = reveal.x.shape.len();
-                    (0..n).step_by(ground.slots).map(|at| ground.slots.min(n - at)).collect()
+            .map(|reveal| {
+                let shape = reveal.x.shape;
+                if reveal.x.form() == Some(Form::Packed) {
+                    return ground.groups(Form::Packed, shape);
                 }
+                // One behind the other.
+                let n = shape.len();
+                (0..n).step_by(ground.slots).map(|at| ground.slots.min(n - at)).collect()
             })
             .collect();
         if !ground.holds {
@@ -108,7 +109,7 @@ impl Cipher {
         }
         let (mut bases, mut plain, mut blinds) = (Vec::new(), Vec::new(), Vec::new());
         for (reveal, groups) in xs.iter().zip(&groups) {
-            let ints = self.blinds(op, reveal)?;
+            let ints = Self::blinds(op, reveal)?;
             let known = |i: usize| match &reveal.x.body {
                 Body::Known(words) => signed(words[i] as i64),
                 _ => [0; 4],
@@ -135,7 +136,7 @@ impl Cipher {
     }
 
     /// 2^b + R for each entry.
-    fn blinds(&self, op: Op, reveal: &Reveal<'_>) -> Result<Ints> {
+    fn blinds(op: Op, reveal: &Reveal<'_>) -> Result<Ints> {
         let n = reveal.x.shape.len();
         let offset = power(reveal.bound.into());
         if !reveal.blinded {
@@ -178,7 +179,9 @@ impl Cipher {
     /// Tensors of which nothing waits any more.
     pub(super) fn settle(&mut self, op: Op, xs: &[&Secret]) -> Result<Vec<Secret>> {
         let mut found: Vec<Arc<Leaf>> = Vec::new();
-        xs.iter().for_each(|x| x.pending(false, &mut found));
+        for x in xs {
+            x.pending(false, &mut found);
+        }
         if !found.is_empty() {
             self.unpack(op, &found)?;
         }

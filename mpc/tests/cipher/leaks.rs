@@ -89,7 +89,8 @@ fn signs(i: usize) -> i64 {
 fn what_c0_opens_does_not_depend_on_the_data() {
     // Masks of x and w and the ReLU's opening; bounds are 20 and 42 bits, so blinds have at least
     // 101, of which the low 96 are looked at one by one and the top by its mean.
-    let kinds: [(&str, fn(usize) -> i64); 4] = [
+    type Kind = (&'static str, fn(usize) -> i64);
+    let kinds: [Kind; 4] = [
         ("zeros", |_| 0),
         ("at the bound", |_| BOUND),
         ("below zero", |_| -BOUND),
