@@ -240,15 +240,7 @@ impl PublicKey {
         self.check_many(x)?;
         same_length(x.len(), c.len())?;
         check_plaintexts(self.params(), c)?;
-        // 1 + cN is the number with the limbs (1, c) in radix N.
-        let shifts: Vec<_> = c
-            .iter()
-            .map(|c| {
-                let mut shift = limbs::mul(c.limbs(), self.params().n_limbs());
-                limbs::add_assign(&mut shift, &[1]);
-                shift
-            })
-            .collect();
+        let shifts: Vec<_> = c.iter().map(|c| self.shift(c)).collect();
         let bs: Vec<_> = x.iter().map(|c| self.params().residue(&c.b)).collect();
         let factors: Vec<(&[u64], &[u64])> =
             bs.iter().zip(&shifts).map(|(b, s)| (b.as_slice(), s.as_slice())).collect();

@@ -14,6 +14,7 @@
 mod common;
 
 use common::{big, fixture, plain, skipped};
+use dyad_bcp::matrix::SecretMatrix;
 use dyad_bcp::{
     Backend, Ciphertext, Head, MasterKey, Plaintext, ProofContext, PublicKey, PublicParams,
     SecretKey, UnifiedKey, fermat_many,
@@ -29,8 +30,8 @@ use std::time::Instant;
 const PROBE: &str = "DYAD_CONSTANT_TIME_PROBE";
 
 /// Operations with a secret, and kinds of secrets that a leak would tell apart.
-const OPERATIONS: [&str; 7] =
-    ["partial", "encrypt", "decrypt", "decrypt_master", "scale", "prove", "fermat"];
+const OPERATIONS: [&str; 8] =
+    ["partial", "encrypt", "decrypt", "decrypt_master", "scale", "matrix", "prove", "fermat"];
 const CLASSES: [&str; 3] = ["sparse", "dense", "mixed"];
 
 /// A number of `bits` bits: two ones, all ones, or alternating runs.
@@ -108,6 +109,17 @@ impl World {
             "prove" => {
                 let context = ProofContext { study: b"study", owner: b"owner" };
                 measured_section(&|| self.secret.prove(&context).unwrap());
+            }
+            "matrix" => {
+                let key = self.unified.key();
+                let fixed = Plaintext::from_u64(&self.params, 3);
+                let x = vec![encrypt(key, &fixed, &secret("mixed", 1022)); 2];
+                let s = secret(&self.class, 200).to_u64_digits();
+                let s = vec![core::array::from_fn(|i| s[i]); 4];
+                measured_section(&|| {
+                    let s = SecretMatrix::new(2, 2, s.clone(), 200, false).unwrap();
+                    key.times_matrix(&x, &s).unwrap()
+                });
             }
             "fermat" => {
                 let candidates = vec![secret(&self.class, 512); 3];

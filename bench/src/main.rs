@@ -1,6 +1,7 @@
 //! `dyad-bench`: every figure the project claims, measured on the spot and beside its baseline.
 
 mod bcp;
+mod cipher;
 mod figure;
 mod matmul;
 mod measure;
@@ -149,8 +150,15 @@ fn wanted(names: &[String]) -> Result<Vec<&'static Bench>, String> {
 
 /// All there are.
 fn benches() -> impl Iterator<Item = &'static Bench> {
-    let mpc = [matmul::BENCHES, mpc::BENCHES, transfer::BENCHES];
-    let all = [&[bcp::BENCHES][..], &mpc, &[train::BENCHES, services::BENCHES]].concat();
+    let all = [
+        bcp::BENCHES,
+        matmul::BENCHES,
+        mpc::BENCHES,
+        transfer::BENCHES,
+        train::BENCHES,
+        cipher::BENCHES,
+        services::BENCHES,
+    ];
     all.into_iter().flatten()
 }
 

@@ -4,6 +4,7 @@
 mod auxiliary;
 pub mod master;
 pub mod open;
+pub mod opener;
 mod shares;
 
 use auxiliary::Calls;

@@ -5,7 +5,7 @@ use crate::bits::plan::{Plan, blocks};
 use crate::engine::{Audience, Engine, Outcome, Product, Task};
 use crate::error::{Op, Result};
 use crate::pairwise::cost as pairwise;
-use crate::tensor::Meta;
+use crate::tensor::{Meta, Shape};
 use crate::wire::{frame_bytes, pieces, waits};
 use std::ops::{AddAssign, Sub};
 
@@ -148,7 +148,7 @@ impl Engine for Cost {
         Ok(())
     }
 
-    fn public(&mut self, _: Vec<u64>) {}
+    fn public(&mut self, _: Shape, _: Vec<u64>) {}
 
     fn mask(&mut self, op: Op, xs: &[(&(), Meta)]) -> Result<Vec<()>> {
         self.add(op, Self::exchange(xs.iter().map(|((), meta)| meta.shape.len()).sum()));

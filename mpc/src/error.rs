@@ -140,6 +140,14 @@ pub enum Error {
         /// Ours.
         ours: Box<str>,
     },
+    /// The cryptosystem refused what this end asked of it.
+    #[error("{op}: ciphertexts: {source}")]
+    Ciphertexts {
+        /// Where.
+        op: Op,
+        /// Why.
+        source: dyad_bcp::Error,
+    },
     /// A mask was about to be opened a second time.
     #[error(transparent)]
     MaskReused(#[from] MaskReused),

@@ -6,6 +6,7 @@
 //!
 //! - [`session`](Session): tensors with shape, scale and bound, and the operations on them
 //! - [`engine`]: what engines do for a session, and the engine in the clear
+//! - [`cipher`]: the engine of the two clouds without a key centre, on ciphertexts
 //! - `party`: the engine of the two clouds; `dealer`: the engine of the key centre; `bits`: the
 //!   comparison that truncation, ReLU and the like are made of
 //! - [`correlations`]: what the dealer deals, over a link or in a file
@@ -16,6 +17,7 @@
 //! - [`files`]: files that are nobody else's; [`together`]: all three parties in one process
 
 mod bits;
+pub mod cipher;
 mod contract;
 pub mod correlations;
 mod cost;
@@ -40,6 +42,7 @@ pub mod wire;
 #[cfg(test)]
 mod tests;
 
+pub use cipher::Cipher;
 pub use contract::Contract;
 pub use cost::{Cost, Count, LISTED};
 pub use dealer::Dealer;

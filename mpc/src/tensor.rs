@@ -188,31 +188,7 @@ impl Tensor for Vec<u64> {
     }
 
     fn view(&self, of: Shape, view: &View<'_>) -> Self {
-        if of.is_empty() {
-            return Self::new();
-        }
-        match view {
-            View::Rows(rows) => {
-                let mut out = Self::with_capacity(rows.len() * of.cols);
-                for row in *rows {
-                    let at = *row as usize * of.cols;
-                    out.extend_from_slice(&self[at..at + of.cols]);
-                }
-                out
-            }
-            View::Columns(range) => self
-                .chunks_exact(of.cols)
-                .flat_map(|row| row[range.clone()].iter().copied())
-                .collect(),
-            View::Transpose => (0..of.cols)
-                .flat_map(|col| (0..of.rows).map(move |row| self[row * of.cols + col]))
-                .collect(),
-            View::Reshape(_) => self.clone(),
-            View::RepeatRow(times) => self.repeat(*times),
-            View::RepeatColumn(times) => {
-                self.iter().flat_map(|x| std::iter::repeat_n(*x, *times)).collect()
-            }
-        }
+        viewed(self, of, view)
     }
 
     fn sum(&self, of: Shape, axis: Axis) -> Self {
@@ -235,18 +211,56 @@ impl Tensor for Vec<u64> {
     }
 
     fn join(parts: &[(&Self, Shape)], axis: Axis) -> Self {
-        match axis {
-            Axis::Rows => parts.iter().flat_map(|(x, _)| x.iter().copied()).collect(),
-            Axis::Columns => {
-                let rows = parts.first().map_or(0, |(_, shape)| shape.rows);
-                let mut out = Self::with_capacity(parts.iter().map(|(x, _)| x.len()).sum());
-                for row in 0..rows {
-                    for (x, shape) in parts {
-                        out.extend_from_slice(&x[row * shape.cols..(row + 1) * shape.cols]);
-                    }
-                }
-                out
+        let parts: Vec<_> = parts.iter().map(|(x, shape)| (x.as_slice(), *shape)).collect();
+        joined(&parts, axis)
+    }
+}
+
+/// Entries moved about, row by row.
+pub(crate) fn viewed<T: Clone>(x: &[T], of: Shape, view: &View<'_>) -> Vec<T> {
+    if of.is_empty() {
+        return vec![];
+    }
+    match view {
+        View::Rows(rows) => {
+            let mut out = Vec::with_capacity(rows.len() * of.cols);
+            for row in *rows {
+                let at = *row as usize * of.cols;
+                out.extend_from_slice(&x[at..at + of.cols]);
             }
+            out
+        }
+        View::Columns(range) => {
+            x.chunks_exact(of.cols).flat_map(|row| row[range.clone()].iter().cloned()).collect()
+        }
+        View::Transpose => (0..of.cols)
+            .flat_map(|col| (0..of.rows).map(move |row| x[row * of.cols + col].clone()))
+            .collect(),
+        View::Reshape(_) => x.to_vec(),
+        View::RepeatRow(times) => {
+            let mut out = Vec::with_capacity(x.len() * times);
+            (0..*times).for_each(|_| out.extend_from_slice(x));
+            out
+        }
+        View::RepeatColumn(times) => {
+            x.iter().flat_map(|x| std::iter::repeat_n(x.clone(), *times)).collect()
+        }
+    }
+}
+
+/// One after the other along an axis.
+pub(crate) fn joined<T: Clone>(parts: &[(&[T], Shape)], axis: Axis) -> Vec<T> {
+    match axis {
+        Axis::Rows => parts.iter().flat_map(|(x, _)| x.iter().cloned()).collect(),
+        Axis::Columns => {
+            let rows = parts.first().map_or(0, |(_, shape)| shape.rows);
+            let mut out = Vec::with_capacity(parts.iter().map(|(x, _)| x.len()).sum());
+            for row in 0..rows {
+                for (x, shape) in parts {
+                    out.extend_from_slice(&x[row * shape.cols..(row + 1) * shape.cols]);
+                }
+            }
+            out
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Both clouds and the dealer in one process, each on its own thread: for tests, benchmarks and
 //! trying things out. Whoever runs this sees everything.
 
+use crate::cipher::Opener;
 use crate::correlations::{AHEAD, LinkSink, LinkSource};
 use crate::engine::Engine;
 use crate::link::shaped::{Shape as Line, Shaped};
@@ -8,7 +9,8 @@ use crate::link::tcp::TcpLink;
 use crate::link::{Link, LinkError, Traffic, memory};
 use crate::prg::{Attempt, Party as Side, Seed};
 use crate::tensor::Meta;
-use crate::{Clear, Contract, Cost, Dealer, Error, Opened, Party, Result, Session};
+use crate::{Cipher, Clear, Contract, Cost, Dealer, Error, Opened, Party, Result, Session};
+use dyad_bcp::PublicKey;
 use std::net::{TcpListener, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -210,25 +212,10 @@ pub fn pairwise<P: Program>(
     finished(outcomes, trace, start)
 }
 
-fn no_link(source: LinkError) -> Error {
-    Error::Link {
-        who: crate::Who { name: "set-up", job: [0; 4] },
-        op: crate::Op { step: 0, number: 0, name: "connect" },
-        peer: "the other end",
-        source,
-    }
-}
-
 fn finished(outcomes: Outcomes, trace: [u8; 32], start: Instant) -> Result<Finished> {
     let Outcomes { clouds: [zero, one], dealer } = outcomes;
     let seconds = start.elapsed().as_secs_f64();
-    // Whoever failed by itself says more than those it left alone.
-    let left_alone = |error: &Error| matches!(error, Error::Link { .. });
-    let (zero, one) = match (zero, one) {
-        (Err(zero), Err(one)) => return Err(if left_alone(&zero) { one } else { zero }),
-        (zero, one) => (zero?, one?),
-    };
-    let ((opened_0, traffic_0), (opened_1, traffic_1)) = (zero, one);
+    let [(opened_0, traffic_0), (opened_1, traffic_1)] = both(zero, one)?;
     Ok(Finished {
         opened: [opened_0, opened_1],
         traffic: [traffic_0, traffic_1],
@@ -236,6 +223,21 @@ fn finished(outcomes: Outcomes, trace: [u8; 32], start: Instant) -> Result<Finis
         trace,
         seconds,
     })
+}
+
+fn no_link(source: LinkError) -> Error {
+    let who = crate::Who { name: "set-up", job: [0; 4] };
+    let op = crate::Op { step: 0, number: 0, name: "connect" };
+    Error::Link { who, op, peer: "the other end", source }
+}
+
+/// What both did. Whoever failed by itself says more than those it left alone.
+fn both<T>(zero: Result<T>, one: Result<T>) -> Result<[T; 2]> {
+    let left_alone = |error: &Error| matches!(error, Error::Link { .. });
+    match (zero, one) {
+        (Err(zero), Err(one)) => Err(if left_alone(&zero) { one } else { zero }),
+        (zero, one) => Ok([zero?, one?]),
+    }
 }
 
 /// Inputs as each cloud has them.
@@ -365,6 +367,60 @@ fn give(parties: &mut [Party; 2], shares: [Vec<Input>; 2]) {
             party.give(&name, meta, words);
         }
     }
+}
+
+/// Runs both clouds on ciphertexts under `key`, which `opener` opens; no dealer.
+pub fn ciphered<P: Program>(
+    program: &P,
+    inputs: &[Input],
+    key: &PublicKey,
+    opener: Box<dyn Opener>,
+    setting: impl Into<Setting>,
+) -> Result<Finished> {
+    let setup = Setup::new(inputs, setting).map_err(no_link)?;
+    let (_, trace) = cost(program)?;
+    let start = Instant::now();
+    let work = |_, mut engine: Cipher, contract: &Contract| {
+        engine.greet(contract)?;
+        let mut session = Session::new(engine);
+        let opened = program.run(&mut session)?;
+        Ok((opened, session.engine().traffic()))
+    };
+    let [zero, one] = two_on_ciphertexts(key, opener, trace, setup, work)?;
+    let seconds = start.elapsed().as_secs_f64();
+    let [(opened_0, traffic_0), (opened_1, traffic_1)] = both(zero, one)?;
+    let (opened, traffic) = ([opened_0, opened_1], [traffic_0, traffic_1]);
+    Ok(Finished { opened, traffic, dealt: 0, trace, seconds })
+}
+
+/// Has both clouds do their work on ciphertexts, each on its own thread, on all cores: they take
+/// turns.
+pub fn two_on_ciphertexts<C: Send>(
+    key: &PublicKey,
+    opener: Box<dyn Opener>,
+    program: [u8; 32],
+    setup: Setup,
+    work: impl Fn(Side, Cipher, &Contract) -> C + Sync,
+) -> Result<[C; 2]> {
+    let Setup { attempt, shares, clouds, limit, .. } = setup;
+    // There is no dealer, and so no seed of its.
+    let contract = &Contract { attempt, program, seeds: [[0; 16]; 2] };
+    let mut parties = [
+        Cipher::zero(key, &attempt, clouds.0, opener)?.waiting(limit),
+        Cipher::one(key, &attempt, clouds.1)?.waiting(limit),
+    ];
+    for (party, inputs) in parties.iter_mut().zip(shares) {
+        for Input { name, meta, words } in inputs {
+            party.give(&name, meta, words);
+        }
+    }
+    let [zero, one] = parties;
+    let work = &work;
+    Ok(thread::scope(|scope| {
+        let zero = scope.spawn(move || work(Side::Zero, zero, contract));
+        let one = scope.spawn(move || work(Side::One, one, contract));
+        [join(zero), join(one)]
+    }))
 }
 
 /// Has both clouds and the dealer do their work, each on its own thread.

@@ -1,10 +1,13 @@
 //! Every operation on shares gives the bits that the clear engine gives.
 #![allow(clippy::unwrap_used)]
 
+#[path = "common/world.rs"]
+mod world;
+
 use dyad_mpc::engine::{Engine, Transpose};
 use dyad_mpc::tensor::Meta;
 use dyad_mpc::together::{
-    Finished, Input, Lines, Program, clear, cost, pairwise, pairwise_cost, shared,
+    Finished, Input, Lines, Program, ciphered, clear, cost, pairwise, pairwise_cost, shared,
 };
 use dyad_mpc::{Count, Opened, Result, Session, Shift};
 
@@ -61,15 +64,19 @@ fn words(n: usize) -> Vec<u64> {
         .collect()
 }
 
+/// What the program takes, for tensors of n entries.
+fn inputs(n: usize) -> [Input; 2] {
+    let low: Vec<u64> = words(n).iter().map(|x| ((*x as i64) >> 42) as u64).collect();
+    [
+        Input::new("x", Meta::new(1, n, 62, 61), words(n)),
+        Input::new("low", Meta::new(1, n, 10, 20), low),
+    ]
+}
+
 /// The program for a shift, its inputs, and how many entries.
 fn case(s: u8) -> (All, [Input; 2]) {
     let n = [5, 64, 70, 512, 700][usize::from(s) % 5];
-    let low: Vec<u64> = words(n).iter().map(|x| ((*x as i64) >> 42) as u64).collect();
-    let inputs = [
-        Input::new("x", Meta::new(1, n, 62, 61), words(n)),
-        Input::new("low", Meta::new(1, n, 10, 20), low),
-    ];
-    (All { n, s }, inputs)
+    (All { n, s }, inputs(n))
 }
 
 fn check(run: &Finished, expected: &[Opened], count: &Count, s: u8) {
@@ -84,6 +91,22 @@ fn check(run: &Finished, expected: &[Opened], count: &Count, s: u8) {
         assert_eq!(count.messages[i] + 1, traffic.messages_sent);
     }
     assert_eq!(count.dealt, run.dealt);
+}
+
+#[test]
+fn all_acts_agree_on_ciphertexts() {
+    let worlds = [256, 512].map(world::World::new);
+    for s in 1..=62 {
+        let n = [5, 12, 7, 30, 9][usize::from(s) % 5];
+        let (program, inputs) = (All { n, s }, inputs(n));
+        let expected = clear(&program, &inputs).unwrap();
+        let world = &worlds[usize::from(s) % 2];
+        let run = ciphered(&program, &inputs, &world.key, world.opener(), Lines::Memory).unwrap();
+        for (i, (a, b)) in expected.iter().zip(&run.opened[0]).enumerate() {
+            assert_eq!(a, b, "s = {s}, opened {i}");
+        }
+        assert_eq!(run.opened[0], run.opened[1]);
+    }
 }
 
 #[test]

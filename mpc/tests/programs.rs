@@ -2,10 +2,13 @@
 //! and what the links count is what `Cost` counts.
 #![allow(clippy::unwrap_used)]
 
+#[path = "common/world.rs"]
+mod world;
+
 use dyad_mpc::engine::{Audience, Engine, Transpose};
 use dyad_mpc::tensor::{Axis, Meta, Shape, View};
 use dyad_mpc::together::{
-    Finished, Input, Lines, Program, clear, cost, pairwise, pairwise_cost, shared,
+    Finished, Input, Lines, Program, ciphered, clear, cost, pairwise, pairwise_cost, shared,
 };
 use dyad_mpc::{Bit, Count, Error, Opened, Result, Session, Shared, Shift};
 use proptest::prelude::*;
@@ -157,10 +160,13 @@ fn nothing_is_a_tensor_too() {
         assert_eq!(run.opened, [expected.clone(), expected.clone()]);
         assert_eq!(run.dealt, cost(&program).unwrap().0.count().dealt);
         let run = pairwise(&program, &inputs, Lines::Memory).unwrap();
-        assert_eq!(run.opened, [expected.clone(), expected]);
+        assert_eq!(run.opened, [expected.clone(), expected.clone()]);
         let count = pairwise_cost(&program).unwrap().count();
         let greeting = (dyad_mpc::wire::HEADER + 136) as u64;
         assert_eq!(run.traffic[0].bytes_sent, count.bytes[0] + greeting);
+        let world = world::World::new(512);
+        let run = ciphered(&program, &inputs, &world.key, world.opener(), Lines::Memory).unwrap();
+        assert_eq!(run.opened, [expected.clone(), expected]);
     }
 }
 
@@ -210,6 +216,29 @@ proptest! {
         prop_assume!(expected.is_ok());
         let run = pairwise(&program, &inputs, Lines::Memory).unwrap();
         same(&run, &expected.unwrap(), &pairwise_cost(&program).unwrap().count())?;
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
+    #[test]
+    fn ciphertexts_hold_what_the_clear_engine_computes(
+        shapes in prop::collection::vec(shape(), 2..4),
+        choices in prop::collection::vec(any::<Choice>(), 1..10),
+        values in prop::collection::vec(value(), 200),
+        bits in prop_oneof![Just(256u64), Just(512), Just(1024)],
+    ) {
+        let program = Random { shapes, choices };
+        let inputs = program.inputs(&values);
+        let expected = clear(&program, &inputs);
+        prop_assume!(expected.is_ok());
+        let world = world::World::new(bits);
+        let run = ciphered(&program, &inputs, &world.key, world.opener(), Lines::Memory).unwrap();
+        let expected = expected.unwrap();
+        for (i, (a, b)) in expected.iter().zip(&run.opened[0]).enumerate() {
+            prop_assert_eq!(a, b, "tensor {}", i);
+        }
+        prop_assert_eq!(&run.opened[0], &run.opened[1]);
     }
 }
 

@@ -57,10 +57,11 @@ impl<K: Kernel> Group<K> {
     fn teeth(&self, base: &[u64], bits: usize) -> Teeth<K> {
         let row = bits.div_ceil(K::TEETH);
         let piece = row.div_ceil(K::BLOCKS);
-        let mut scratch = self.kernel.scratch();
+        // A modulus may be a secret prime, and these numbers give it away.
+        let mut scratch = Zeroizing::new(self.kernel.scratch());
 
         // teeth[j][i] = g^(2^(i a + j b)), one lane's digits each
-        let mut teeth = vec![vec![Vec::new(); K::TEETH]; K::BLOCKS];
+        let mut teeth = Zeroizing::new(vec![vec![Vec::new(); K::TEETH]; K::BLOCKS]);
         let mut x = self.enter(&vec![base; K::LANES], &mut scratch);
         let last = (K::TEETH - 1) * row + (K::BLOCKS - 1) * piece;
         for at in 0..=last {
@@ -80,8 +81,9 @@ impl<K: Kernel> Group<K> {
                 let lane = |lane: usize| some[lane.min(some.len() - 1)][i].as_slice();
                 self.kernel.gather(&(0..K::LANES).map(lane).collect::<Vec<_>>())
             };
-            let teeth: Vec<_> = (0..K::TEETH).map(tooth).collect();
-            let mut products = vec![self.one.clone()];
+            let teeth = Zeroizing::new((0..K::TEETH).map(tooth).collect::<Vec<_>>());
+            let mut products = Zeroizing::new(Vec::with_capacity(1 << K::TEETH));
+            products.push(self.one.clone());
             for index in 1usize..1 << K::TEETH {
                 let mut next = products[index & (index - 1)].clone();
                 self.kernel.mul(&mut next, &teeth[index.trailing_zeros() as usize], &mut scratch);
@@ -89,7 +91,8 @@ impl<K: Kernel> Group<K> {
             }
             for lane in 0..some.len() {
                 let entry = |p: &K::Value| self.kernel.scatter(p, lane);
-                let mut entries: Vec<_> = products.iter().map(entry).collect();
+                let mut entries: Zeroizing<Vec<Vec<u64>>> =
+                    Zeroizing::new(products.iter().map(entry).collect());
                 entries[0].copy_from_slice(&one);
                 blocks.push(self.kernel.table(&entries));
             }

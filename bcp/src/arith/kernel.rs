@@ -92,7 +92,7 @@ pub(crate) trait Kernel: Sized + Send + Sync + 'static {
     /// Lane i of `out` := lane i of `table[digits[i]]`, touching every entry alike.
     fn select(&self, table: &[Self::Value], digits: &[u64], out: &mut Self::Value);
 
-    /// Lays 2^TEETH pairs out for [`Kernel::look_up`].
+    /// Lays 2^4 to 2^TEETH pairs, a power of two, out for [`Kernel::look_up`].
     fn table(&self, entries: &[Vec<u64>]) -> Self::Table;
     /// Lane i of `out` := entry `digits[i]`, touching every entry alike.
     fn look_up(&self, table: &Self::Table, digits: &[u64], out: &mut Self::Value);

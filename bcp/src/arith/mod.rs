@@ -3,7 +3,8 @@
 //! - [`limbs`]: slices of 64-bit limbs
 //! - [`kernel`]: what a backend offers, and the pairs x0 + x1 M it works on
 //! - [`portable`], [`ifma`]: the backends
-//! - [`ring`]: batches over a backend; [`window`] and [`comb`] raise them to powers
+//! - [`ring`]: batches over a backend; [`window`] and [`comb`] raise them to powers, [`multi`]
+//!   multiplies matrices of them by matrices of exponents
 //! - [`probable`]: batched tests for primality
 
 pub(crate) mod comb;
@@ -11,6 +12,7 @@ pub(crate) mod comb;
 pub(crate) mod ifma;
 pub(crate) mod kernel;
 pub(crate) mod limbs;
+pub(crate) mod multi;
 pub(crate) mod portable;
 pub(crate) mod probable;
 pub(crate) mod ring;

@@ -42,6 +42,17 @@ pub(crate) trait SquareRing: Send + Sync {
     /// `bases[i] ^ exponents[i mod exponents.len()]`, exponents of `bits` bits. Bases of any
     /// length.
     fn pow_many(&self, bases: &[&[u64]], exponents: &[&[u64]], bits: usize) -> Vec<Pair>;
+    /// `prod_k bases[m][k] ^ exponents[k][j]` for all m and j, row by row: matrices of `inner`
+    /// columns and of `inner` rows, exponents of `bits` bits. One modulus only.
+    fn matrix_pow(
+        &self,
+        bases: &[&[u64]],
+        inner: usize,
+        exponents: &[&[u64]],
+        bits: usize,
+    ) -> Vec<Pair>;
+    /// `prod_j x[i][j] ^ (2^(j width))` for each i, `terms` factors each. One modulus only.
+    fn shifted_products(&self, x: &[&[u64]], terms: usize, width: usize) -> Vec<Pair>;
     /// `x y` for each pair of factors of any length.
     fn mul_many(&self, factors: &[(&[u64], &[u64])]) -> Vec<Pair>;
     /// Tables for many powers of one base with exponents of up to `bits` bits. One modulus only.
@@ -73,6 +84,20 @@ impl<K: Kernel> SquareRing for RingOf<K> {
 
     fn pow_many(&self, bases: &[&[u64]], exponents: &[&[u64]], bits: usize) -> Vec<Pair> {
         self.windowed_pow_many(bases, exponents, bits)
+    }
+
+    fn matrix_pow(
+        &self,
+        bases: &[&[u64]],
+        inner: usize,
+        exponents: &[&[u64]],
+        bits: usize,
+    ) -> Vec<Pair> {
+        RingOf::matrix_pow(self, bases, inner, exponents, bits)
+    }
+
+    fn shifted_products(&self, x: &[&[u64]], terms: usize, width: usize) -> Vec<Pair> {
+        RingOf::shifted_products(self, x, terms, width)
     }
 
     fn mul_many(&self, factors: &[(&[u64], &[u64])]) -> Vec<Pair> {

@@ -36,7 +36,7 @@ impl<K: Kernel> Group<K> {
         bits: usize,
         scratch: &mut K::Scratch,
     ) -> Zeroizing<K::Value> {
-        let powers = Zeroizing::new(self.powers(x, scratch));
+        let powers = Zeroizing::new(self.powers(x, WINDOW, scratch));
         let digits = |at: usize| -> Zeroizing<Vec<u64>> {
             Zeroizing::new(exponents.iter().map(|e| limbs::bits_at(e, at, WINDOW)).collect())
         };
@@ -56,10 +56,15 @@ impl<K: Kernel> Group<K> {
         acc
     }
 
-    /// x^0 .. x^(2^WINDOW - 1)
-    fn powers(&self, x: &K::Value, scratch: &mut K::Scratch) -> Vec<K::Value> {
+    /// x^0 .. x^(2^width - 1)
+    pub(super) fn powers(
+        &self,
+        x: &K::Value,
+        width: usize,
+        scratch: &mut K::Scratch,
+    ) -> Vec<K::Value> {
         let mut powers = vec![self.one.clone(), x.clone()];
-        for i in 2..1 << WINDOW {
+        for i in 2..1 << width {
             let mut next = powers[i / 2].clone();
             self.kernel.square(&mut next, scratch);
             if i % 2 == 1 {

@@ -11,6 +11,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod checkpoints;
+mod cipher;
 mod digits;
 mod killed;
 mod metrics;
@@ -19,3 +20,5 @@ mod numbers;
 mod pairwise;
 mod rows;
 mod uci;
+#[path = "../../../mpc/tests/common/world.rs"]
+mod world;

@@ -26,7 +26,7 @@ use crate::party::act::Offsets;
 use crate::party::row_masks;
 use crate::prg::{Label, OpenOnce, Party as Side, Prg, Seed, Stream};
 use crate::ring::{add, subtract};
-use crate::tensor::Meta;
+use crate::tensor::{Meta, Shape};
 use crate::wire::{self, HEADER, Header, Kind, PIECE, piece_words, put_words};
 use acts::Dealing;
 use bytes::BytesMut;
@@ -119,7 +119,7 @@ impl Engine for Dealer {
         self.share_out(op, wire::shape(op, [meta].into_iter(), &[]), values)
     }
 
-    fn public(&mut self, _: Vec<u64>) {}
+    fn public(&mut self, _: Shape, _: Vec<u64>) {}
 
     fn mask(&mut self, op: Op, xs: &[(&(), Meta)]) -> Result<Vec<Vec<u64>>> {
         self.once.open(op.step, op.number)?;

@@ -74,7 +74,7 @@ impl Engine for Clear {
         self.input(op, name, meta)
     }
 
-    fn public(&mut self, values: Vec<u64>) -> Vec<u64> {
+    fn public(&mut self, _: Shape, values: Vec<u64>) -> Vec<u64> {
         values
     }
 

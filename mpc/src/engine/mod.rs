@@ -132,7 +132,7 @@ pub trait Engine {
     /// An input that the dealer alone knows, dealt as shares.
     fn dealer_input(&mut self, op: Op, name: &str, meta: Meta) -> Result<Self::Shared>;
     /// Public numbers.
-    fn public(&mut self, values: Vec<u64>) -> Self::Shared;
+    fn public(&mut self, shape: Shape, values: Vec<u64>) -> Self::Shared;
     /// Numbers nobody knows, the sum of two draws of each party: uniform in the ring.
     fn mask(&mut self, op: Op, xs: &[(&Self::Shared, Meta)]) -> Result<Vec<Self::Masked>>;
     /// The tensor behind the mask.

@@ -9,7 +9,7 @@ use crate::error::{Op, Result};
 use crate::matrix::{MatrixMut, Onto, sum_products};
 use crate::prg::Stream;
 use crate::ring::add;
-use crate::tensor::{Meta, Tensor, Veiled, View};
+use crate::tensor::{Meta, Shape, Tensor, Veiled, View};
 use crate::wire::{self, Header, Kind, PIECE, pieces};
 use std::sync::Arc;
 
@@ -44,7 +44,7 @@ impl Engine for Party {
         Ok(share)
     }
 
-    fn public(&mut self, values: Vec<u64>) -> Vec<u64> {
+    fn public(&mut self, _: Shape, values: Vec<u64>) -> Vec<u64> {
         if self.first() { values } else { vec![0; values.len()] }
     }
 

@@ -45,7 +45,7 @@ impl<E: Engine> Session<E> {
         {
             return Err(program(op, format!("{v} is not below 2^{}", meta.bound)));
         }
-        let data = self.engine.public(words);
+        let data = self.engine.public(meta.shape, words);
         Ok(self.made(meta, data))
     }
 

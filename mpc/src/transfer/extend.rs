@@ -43,7 +43,7 @@ pub(super) const ASKS: usize = COLUMNS * 2 * POINT;
 pub(super) const ANSWER: usize = COLUMNS * (POINT + 4);
 
 /// Words the receiver sends for so many words of bits.
-pub(super) const fn asks(words: usize) -> usize {
+pub(crate) const fn asks(words: usize) -> usize {
     TREES * 2 * words.div_ceil(2)
 }
 

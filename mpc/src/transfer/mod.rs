@@ -36,6 +36,7 @@ pub(crate) mod words;
 
 pub(crate) use base::fresh;
 pub use compare::AT_ONCE;
+pub(crate) use extend::asks;
 pub use extend::{Begun, Receiver, Rows, Sender};
 pub use forms::{send_chosen, take_chosen};
 

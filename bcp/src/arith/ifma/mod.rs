@@ -65,7 +65,7 @@ impl Zeroize for Sums {
 
 impl Kernel for Ifma {
     type Value = Octet;
-    type Table = Vec<__m512i>;
+    type Table = table::Table;
     type Scratch = Sums;
 
     const LANES: usize = LANES;
@@ -135,7 +135,7 @@ impl Kernel for Ifma {
     }
 
     fn table(&self, entries: &[Vec<u64>]) -> Self::Table {
-        table::transpose(entries)
+        table::Table::new(entries)
     }
 
     fn look_up(&self, table: &Self::Table, digits: &[u64], out: &mut Octet) {

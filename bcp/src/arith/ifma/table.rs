@@ -6,7 +6,7 @@ use core::arch::x86_64::{
     __m512i, __mmask8, _mm512_cmpeq_epi64_mask, _mm512_mask_blend_epi64, _mm512_mask_mov_epi64,
     _mm512_permutex2var_epi64, _mm512_set1_epi64, _mm512_setzero_si512, _mm512_test_epi64_mask,
 };
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 fn indices(digits: &[u64]) -> __m512i {
     let mut x = [0; LANES];
@@ -36,41 +36,69 @@ pub(super) fn select(table: &[Octet], digits: &[u64], out: &mut [Block]) {
     }
 }
 
-/// 2^TEETH entries with their digits side by side: for each digit one row of 2^TEETH numbers, eight
-/// a vector.
-pub(super) fn transpose(entries: &[Vec<u64>]) -> Vec<__m512i> {
-    let digits = entries[0].len();
-    let row = |d: usize| {
-        entries
-            .chunks_exact(LANES)
-            .map(move |eight| digits::lanes(core::array::from_fn(|lane| eight[lane][d])))
-    };
-    (0..digits).flat_map(row).collect()
+/// 2^4 to 2^TEETH entries with their digits side by side: for each digit one row of as many
+/// numbers, eight a vector.
+pub(crate) struct Table {
+    /// Vectors in a row.
+    row: usize,
+    vectors: Vec<__m512i>,
 }
 
-/// Vectors in one row of the table: 2^TEETH / LANES.
+/// Vectors in the longest row: 2^TEETH / LANES.
 const ROW: usize = 16;
 
-/// Lane i of `out` := entry `digits[i]`. A permutation of two registers picks one of sixteen
-/// numbers for each lane; the upper three bits of the digit choose among eight such picks. Nothing
-/// but registers is indexed.
+// Of a base modulo a secret prime, it gives the prime away.
+impl Drop for Table {
+    fn drop(&mut self) {
+        self.vectors.iter_mut().for_each(Zeroize::zeroize);
+    }
+}
+
+impl Table {
+    pub(super) fn new(entries: &[Vec<u64>]) -> Self {
+        let row = entries.len() / LANES;
+        assert!(matches!(row, 2 | 4 | 8 | ROW), "16, 32, 64 or 128 entries");
+        let digits = entries[0].len();
+        let vectors = (0..digits).flat_map(|d| {
+            entries
+                .chunks_exact(LANES)
+                .map(move |eight| digits::lanes(core::array::from_fn(|lane| eight[lane][d])))
+        });
+        Self { row, vectors: vectors.collect() }
+    }
+}
+
+/// Lane i of `out` := entry `digits[i]`, digits below the number of entries.
 #[target_feature(enable = "avx512f,avx512ifma")]
-pub(super) fn look_up(table: &[__m512i], digits: &[u64], out: &mut [Block]) {
+pub(super) fn look_up(table: &Table, digits: &[u64], out: &mut [Block]) {
+    match table.row {
+        2 => look_up_in::<2>(&table.vectors, digits, out),
+        4 => look_up_in::<4>(&table.vectors, digits, out),
+        8 => look_up_in::<8>(&table.vectors, digits, out),
+        _ => look_up_in::<ROW>(&table.vectors, digits, out),
+    }
+}
+
+/// A permutation of two registers picks one of sixteen numbers for each lane; the upper bits of the
+/// digit, up to three, choose among such picks. Nothing but registers is indexed.
+#[target_feature(enable = "avx512f,avx512ifma")]
+fn look_up_in<const N: usize>(table: &[__m512i], digits: &[u64], out: &mut [Block]) {
     let index = indices(digits);
     let bit = |b: i64| _mm512_test_epi64_mask(index, _mm512_set1_epi64(b));
-    let (k4, k5, k6) = (bit(16), bit(32), bit(64));
-    for (row, out) in table.chunks_exact(ROW).zip(out.as_flattened_mut()) {
+    let upper = [bit(16), bit(32), bit(64)];
+    for (row, out) in table.chunks_exact(N).zip(out.as_flattened_mut()) {
         let mut pick = [_mm512_setzero_si512(); ROW / 2];
-        for i in 0..ROW / 2 {
+        for i in 0..N / 2 {
             pick[i] = _mm512_permutex2var_epi64(row[2 * i], index, row[2 * i + 1]);
         }
-        for i in 0..4 {
-            pick[i] = _mm512_mask_blend_epi64(k4, pick[2 * i], pick[2 * i + 1]);
+        let mut left = N / 2;
+        for mask in upper {
+            left /= 2;
+            for i in 0..left {
+                pick[i] = _mm512_mask_blend_epi64(mask, pick[2 * i], pick[2 * i + 1]);
+            }
         }
-        for i in 0..2 {
-            pick[i] = _mm512_mask_blend_epi64(k5, pick[2 * i], pick[2 * i + 1]);
-        }
-        *out = _mm512_mask_blend_epi64(k6, pick[0], pick[1]);
+        *out = pick[0];
     }
 }
 

@@ -23,6 +23,10 @@
 //! handful of chosen ciphertexts factors N, and with p - 1 in place of p' there is no check, for by
 //! Fermat every unit passes (`tests/attacks/`).
 
+mod fresh;
+
+pub use fresh::FreshMaker;
+
 use crate::arith::limbs::{self, SecretLimbs, limbs_for};
 use crate::arith::ring::{Pair, SquareRing, square_ring};
 use crate::ciphertext::{Ciphertext, one};
