@@ -123,7 +123,7 @@ mod tests {
             Hash::new(key).fill(&x, 99, 1 << 40, each, &mut out);
             for (i, x) in x.iter().enumerate() {
                 for j in 0..each {
-                    let inner = permuted(x ^ 99);
+                    let inner = permuted(x ^ 0x63);
                     let tweak = ((1u128 << 40) + i as u128) | ((j as u128) << 64);
                     assert_eq!(out[i * each + j], permuted(inner ^ tweak) ^ inner);
                 }
