@@ -81,7 +81,7 @@ fn power(bit: usize) -> Int {
 }
 
 impl PublicKey {
-    /// [X] S: encryptions of the product of the matrix under `x`, row by row, with a secret one.
+    /// `[X] S`: encryptions of the product of the matrix under `x`, row by row, with a secret one.
     pub fn times_matrix(&self, x: &[Ciphertext], s: &SecretMatrix) -> Result<Vec<Ciphertext>> {
         self.check_many(x)?;
         if s.rows == 0 || !x.len().is_multiple_of(s.rows) {

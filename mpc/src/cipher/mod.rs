@@ -24,9 +24,9 @@
 //! [`Clear`](crate::Clear). (Two uniform shares modulo 2^256 of a number of 64 bits sum to 2^256 more
 //! than it but with probability 2^-190; that is the one thing that could be wrong.)
 //!
-//! - [`secret`]: tensors of ciphertexts; [`veil`]: masked ones; [`int`]: integers of a few words
-//! - [`cost`]: bytes as formulas
-//! - [`moves`]: what is said; [`product`], [`act`]: what is made of it; [`engine`]: the trait
+//! - `secret`: tensors of ciphertexts; `veil`: masked ones; `int`: integers of a few words
+//! - `cost`: bytes as formulas
+//! - `moves`: what is said; `product`, `act`: what is made of it; `engine`: the trait
 
 mod act;
 mod cost;
