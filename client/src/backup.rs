@@ -14,7 +14,10 @@ use zeroize::{Zeroize, Zeroizing};
 /// Of the format.
 const VERSION: u32 = 1;
 /// What is not worth keeping: it can be made again.
-const LEFT_OUT: [&str; 2] = ["spool", "models"];
+fn is_left_out(path: &Path) -> bool {
+    // A study may have any of these names.
+    path == Path::new("models") || path.starts_with("uploads") && path.ends_with("spool")
+}
 
 #[derive(Serialize, Deserialize)]
 struct Archive {
@@ -51,10 +54,10 @@ fn gather(root: &Path, below: &Path, files: &mut BTreeMap<String, String>) -> Re
     for name in home::names(&folder)? {
         let path = folder.join(&name);
         let is_lock = path.extension().is_some_and(|extension| extension == "lock");
-        if LEFT_OUT.contains(&name.as_str()) || is_lock {
+        let below = below.join(&name);
+        if is_left_out(&below) || is_lock {
             continue;
         }
-        let below = below.join(&name);
         if path.is_dir() {
             gather(root, &below, files)?;
         } else {

@@ -96,15 +96,21 @@ impl Cause {
     }
 }
 
+/// Bytes of what a refusal says.
+const LONGEST: usize = 2_000;
+
 /// A refusal of this kind.
 pub fn refuse<T>(cause: Cause, what: impl Into<String>) -> Result<T, Refusal> {
-    Err(Refusal { cause, what: what.into() })
+    Err(Refusal::new(cause, what))
 }
 
 impl Refusal {
     /// For `ok_or_else` and `map_err`.
     pub fn new(cause: Cause, what: impl Into<String>) -> Self {
-        Self { cause, what: what.into() }
+        let mut what = what.into();
+        // It may quote what somebody sent, and goes to the log and the audit table.
+        what.truncate(what.floor_char_boundary(LONGEST));
+        Self { cause, what }
     }
 
     /// May the same be tried again, later?

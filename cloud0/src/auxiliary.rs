@@ -157,11 +157,12 @@ impl Calls {
         let from = self.common(&job.digest(), &message.checkpoints).await?;
         let Hex(nonce_1) = Hex::try_from(&message.nonce[..])?;
         let attempt = Attempt { job: job.digest(), nonces: [nonce()?, nonce_1] };
+        // The job runs only once something is dealt to it: until then owners may change their minds.
+        let dealt = self.house.dealt(&case, &attempt, from.as_ref()).await?;
         if !self.house.ledger.begin_attempt(&attempt, self.house.now()).await? {
             return refuse(Cause::State, "the job has moved on meanwhile, or the nonce is used up");
         }
         self.house.audit(peer.identity.name.as_str(), "attempt begun", &name(&attempt)).await?;
-        let dealt = self.house.dealt(&case, &attempt, from.as_ref()).await?;
         let approvals = self.house.ledger.approvals(&attempt.job).await?;
         let reply = AttemptReply {
             nonce: attempt.nonces[0].to_vec().into(),

@@ -1,8 +1,8 @@
 //! What C0 does for the ciphertext engine and nobody else can: opening what is blinded, and
 //! encrypting quickly.
 //!
-//! Who learns what: see [`dyad_mpc::cipher`]. Nothing opened here leaves but blinded and encrypted
-//! anew.
+//! Who learns what: see [`dyad_mpc::cipher`]. What is opened here leaves blinded and encrypted anew,
+//! but for what a program opens to C1: that a C1 which deviates would choose (decision 14).
 
 use dyad_bcp::master::{FreshMaker, KnownKey, MasterKey};
 use dyad_bcp::{Ciphertext, Fresh, Plaintext, PublicKey, Result};

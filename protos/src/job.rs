@@ -124,6 +124,15 @@ impl Content for Job {
         if self.checkpoint == 0 {
             return Err("checkpoints every 0 steps".into());
         }
+        // Owners are shown it when they are asked to agree.
+        if self.release.len() > limits::RELEASE
+            || !self.release.bytes().all(|b| b.is_ascii_graphic())
+        {
+            return Err(format!(
+                "a release's version has at most {} visible letters of ASCII",
+                limits::RELEASE
+            ));
+        }
         Ok(())
     }
 }

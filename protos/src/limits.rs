@@ -6,6 +6,8 @@ pub const MESSAGE: usize = 4 << 20;
 pub const STREAM_MESSAGE: usize = 8 << 20;
 /// A document (study, job, manifest), in bytes.
 pub const DOCUMENT: usize = 1 << 20;
+/// The version of a release, as a job names it.
+pub const RELEASE: usize = 64;
 /// Values in one chunk of an upload.
 pub const CHUNK_VALUES: usize = 1 << 18;
 /// Members of a study.

@@ -44,8 +44,11 @@ fn typed(what: &str) -> anyhow::Result<Zeroizing<String>> {
 
 /// May it be done? Asked in a terminal only: whoever writes a script has decided.
 pub(crate) fn confirm(question: &str, yes: bool) -> anyhow::Result<()> {
-    if yes || !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+    if yes || !io::stdin().is_terminal() {
         return Ok(());
+    }
+    if !io::stderr().is_terminal() {
+        bail!("{question} It cannot be asked, as standard error is not shown: say --yes");
     }
     let mut stderr = io::stderr();
     write!(stderr, "{question} [y/N] ")?;

@@ -234,18 +234,29 @@ impl Client {
     /// there is, if nothing is said.
     pub async fn job_named(&self, digits: &str) -> Result<(Frozen, [u8; 32])> {
         let begins = |digest: &[u8; 32]| Hex(*digest).to_string().starts_with(digits);
-        let mut found = Vec::new();
+        let (mut found, mut failed) = (Vec::new(), None);
         for name in self.pinned_studies()? {
             if self.pinned(&name)?.is_none() {
                 continue;
             }
-            let jobs = self.jobs(&name).await?;
+            // A study whose clouds have other keys by now does not stand in another's way.
+            let jobs = match self.jobs(&name).await {
+                Ok(jobs) => jobs,
+                Err(error) => {
+                    tracing::warn!("jobs of study {name} are not looked at: {error}");
+                    failed = Some(error);
+                    continue;
+                }
+            };
             let jobs = jobs.iter().map(Status::digest).filter(begins);
             found.extend(jobs.map(|job| (name.clone(), job)));
         }
         match &found[..] {
             [(name, job)] => Ok((self.frozen_study(name).await?, *job)),
-            [] => request(format!("no job begins with `{digits}`; see `dyad job list`")),
+            [] => match failed {
+                Some(error) => Err(error),
+                None => request(format!("no job begins with `{digits}`; see `dyad job list`")),
+            },
             _ => request(format!("more than one job begins with `{digits}`; give more of it")),
         }
     }

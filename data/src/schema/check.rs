@@ -129,6 +129,9 @@ fn distinct(names: &[String]) -> Result<(), SchemaFault> {
     if names.is_empty() {
         return Err(SchemaFault::Names("the list of names is empty"));
     }
+    if names.iter().any(|name| name.chars().any(char::is_control)) {
+        return Err(SchemaFault::Names("a name in the list has control characters"));
+    }
     if names.iter().all(|name| seen.insert(name)) {
         Ok(())
     } else {
