@@ -38,7 +38,12 @@ struct Wish {
 impl Wish {
     fn of(train: Option<&Train>) -> Told<Self> {
         let Some(train) = train else {
-            let training = Training { epochs: 20, batch: 16, ..Training::of("mlp:32,16".parse()?) };
+            let training = Training {
+                epochs: 20,
+                batch: 16,
+                rate: Some(0.125),
+                ..Training::of("mlp:32,16".parse()?)
+            };
             return Ok(Self {
                 training,
                 mode: Mode::Sealed,
