@@ -2,6 +2,7 @@
 
 use crate::answer::Coming;
 use crate::house::House;
+use crate::jobs::Case;
 use crate::ledger::{Answer, UploadRow};
 use crate::refusal::{Cause, Refusal, refuse};
 use dyad_net::identity::Role;
@@ -35,6 +36,17 @@ impl Calls {
     fn asking<T>(&self, request: &Request<T>) -> Result<Asking, Refusal> {
         let (name, peer) = self.0.owner(request)?;
         Ok(Asking { name, fingerprint: *peer.fingerprint.bytes() })
+    }
+
+    /// Who asks, and the job that is asked about: of a study the asker is a member of.
+    async fn case<T: Sync>(
+        &self,
+        request: &Request<T>,
+        job: &[u8],
+    ) -> Result<(Name, Case), Refusal> {
+        let Asking { name, fingerprint } = self.asking(request)?;
+        let case = self.0.case_for(&name, &fingerprint, &digest(job)?).await?;
+        Ok((name, case))
     }
 
     fn told<T>(
@@ -176,10 +188,8 @@ impl Cloud for Calls {
     ) -> Result<Response<JobReply>, Status> {
         let who = self.0.who(&request);
         let result = async {
-            let Asking { name, fingerprint } = self.asking(&request)?;
-            let request = request.get_ref();
-            let case = self.0.case_for(&name, &fingerprint, &digest(&request.job)?).await?;
-            self.0.approve(&name, case, request).await
+            let (name, case) = self.case(&request, &request.get_ref().job).await?;
+            self.0.approve(&name, case, request.get_ref()).await
         };
         self.told("Approve", &who, result.await)
     }
@@ -187,10 +197,8 @@ impl Cloud for Calls {
     async fn revoke(&self, request: Request<RevokeRequest>) -> Result<Response<JobReply>, Status> {
         let who = self.0.who(&request);
         let result = async {
-            let Asking { name, fingerprint } = self.asking(&request)?;
-            let request = request.get_ref();
-            let case = self.0.case_for(&name, &fingerprint, &digest(&request.job)?).await?;
-            self.0.revoke(&name, case, request).await
+            let (name, case) = self.case(&request, &request.get_ref().job).await?;
+            self.0.revoke(&name, case, request.get_ref()).await
         };
         self.told("Revoke", &who, result.await)
     }
@@ -198,10 +206,8 @@ impl Cloud for Calls {
     async fn cancel(&self, request: Request<RevokeRequest>) -> Result<Response<JobReply>, Status> {
         let who = self.0.who(&request);
         let result = async {
-            let Asking { name, fingerprint } = self.asking(&request)?;
-            let request = request.get_ref();
-            let case = self.0.case_for(&name, &fingerprint, &digest(&request.job)?).await?;
-            self.0.cancel(&name, case, request).await
+            let (name, case) = self.case(&request, &request.get_ref().job).await?;
+            self.0.cancel(&name, case, request.get_ref()).await
         };
         self.told("Cancel", &who, result.await)
     }
@@ -209,9 +215,8 @@ impl Cloud for Calls {
     async fn job(&self, request: Request<JobRequest>) -> Result<Response<JobReply>, Status> {
         let who = self.0.who(&request);
         let result = async {
-            let Asking { name, fingerprint } = self.asking(&request)?;
-            let job = digest(&request.get_ref().job)?;
-            self.0.job_reply(&self.0.case_for(&name, &fingerprint, &job).await?).await
+            let (_, case) = self.case(&request, &request.get_ref().job).await?;
+            self.0.job_reply(&case).await
         };
         self.told("Job", &who, result.await)
     }
@@ -240,9 +245,7 @@ impl Cloud for Calls {
     ) -> Result<Response<Self::ShareStream>, Status> {
         let who = self.0.who(&request);
         let result = async {
-            let Asking { name, fingerprint } = self.asking(&request)?;
-            let job = digest(&request.get_ref().job)?;
-            let case = self.0.case_for(&name, &fingerprint, &job).await?;
+            let (name, case) = self.case(&request, &request.get_ref().job).await?;
             Ok(stream(self.0.share(&case, &name).await?))
         };
         self.told("Share", &who, result.await)
@@ -257,9 +260,7 @@ impl Cloud for Calls {
         let who = self.0.who(&request);
         let result = async {
             self.is_main()?;
-            let Asking { name, fingerprint } = self.asking(&request)?;
-            let job = digest(&request.get_ref().job)?;
-            let case = self.0.case_for(&name, &fingerprint, &job).await?;
+            let (_, case) = self.case(&request, &request.get_ref().job).await?;
             Ok(stream(self.0.heads(&case).await?))
         };
         self.told("Heads", &who, result.await)
@@ -301,11 +302,9 @@ impl Cloud for Calls {
         let who = self.0.who(&request);
         let result = async {
             self.is_main()?;
-            let Asking { name, fingerprint } = self.asking(&request)?;
-            let job = digest(&request.get_ref().job)?;
-            let case = self.0.case_for(&name, &fingerprint, &job).await?;
+            let (name, case) = self.case(&request, &request.get_ref().job).await?;
             let (bodies, answers) = self.0.collect(&case, &name).await?;
-            Ok(collected(Arc::clone(&self.0), job, bodies, answers))
+            Ok(collected(Arc::clone(&self.0), case.row.job.digest(), bodies, answers))
         };
         self.told("Collect", &who, result.await)
     }
@@ -316,9 +315,7 @@ impl Cloud for Calls {
     ) -> Result<Response<FetchedReply>, Status> {
         let who = self.0.who(&request);
         let result = async {
-            let Asking { name, fingerprint } = self.asking(&request)?;
-            let job = digest(&request.get_ref().job)?;
-            let case = self.0.case_for(&name, &fingerprint, &job).await?;
+            let (name, case) = self.case(&request, &request.get_ref().job).await?;
             self.0.fetched(&case, &name).await?;
             Ok(FetchedReply {})
         };

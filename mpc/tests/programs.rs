@@ -234,12 +234,17 @@ proptest! {
         prop_assume!(expected.is_ok());
         let world = world::World::new(bits);
         let run = ciphered(&program, &inputs, &world.key, world.opener(), Lines::Memory).unwrap();
-        let expected = expected.unwrap();
-        for (i, (a, b)) in expected.iter().zip(&run.opened[0]).enumerate() {
-            prop_assert_eq!(a, b, "tensor {}", i);
-        }
-        prop_assert_eq!(&run.opened[0], &run.opened[1]);
+        opened(&run, &expected.unwrap())?;
     }
+}
+
+/// Did both open this?
+fn opened(run: &Finished, expected: &[Opened]) -> std::result::Result<(), TestCaseError> {
+    for (i, (a, b)) in expected.iter().zip(&run.opened[0]).enumerate() {
+        prop_assert_eq!(a, b, "tensor {}", i);
+    }
+    prop_assert_eq!(&run.opened[0], &run.opened[1]);
+    Ok(())
 }
 
 /// Did both open this, at this cost?
@@ -248,10 +253,7 @@ fn same(
     expected: &[Opened],
     count: &Count,
 ) -> std::result::Result<(), TestCaseError> {
-    for (i, (a, b)) in expected.iter().zip(&run.opened[0]).enumerate() {
-        prop_assert_eq!(a, b, "tensor {}", i);
-    }
-    prop_assert_eq!(&run.opened[0], &run.opened[1]);
+    opened(run, expected)?;
     let greeting = (dyad_mpc::wire::HEADER + 136) as u64;
     for (party, traffic) in run.traffic.iter().enumerate() {
         prop_assert_eq!(traffic.bytes_sent, count.bytes[party] + greeting);
