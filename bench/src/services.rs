@@ -14,7 +14,7 @@ use dyad_client::{Access, Client, Home};
 use dyad_data::ReadOptions;
 use dyad_mpc::link::{Link, LinkError};
 use dyad_mpc::together::Lines;
-use dyad_protos::job::Opening;
+use dyad_protos::job::{Engine, Opening, Randomness};
 use dyad_protos::upload::Mode;
 use dyad_protos::{Name, Role};
 use dyad_tests::faults::{Fault, When};
@@ -351,6 +351,8 @@ async fn over_services() -> anyhow::Result<(Prepared, f64)> {
     let proposal = Proposal {
         study: &owner.study,
         training: Described::Short(&training),
+        engine: Engine::Share,
+        randomness: Randomness::Dealer,
         opening: Opening::Each,
         recipients: vec![],
         may_predict: vec![],

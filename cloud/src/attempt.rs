@@ -84,13 +84,17 @@ pub struct Dealt {
 }
 
 impl House {
-    /// Asks the key centre for this cloud's randomness.
+    /// Asks the key centre for this cloud's randomness; none if nothing is dealt to the job, which
+    /// then needs no key centre.
     pub async fn dealt(
         &self,
         case: &Case,
         attempt: &Attempt,
         from: Option<&(Attempt, u64)>,
-    ) -> Result<Dealt, Refusal> {
+    ) -> Result<Option<Dealt>, Refusal> {
+        if !case.row.job.is_dealt() {
+            return Ok(None);
+        }
         let nonces = |of: &Attempt| of.nonces.iter().map(|nonce| nonce.to_vec().into()).collect();
         let approvals = self.ledger.approvals(&attempt.job).await?;
         let request = kgc::AttemptRequest {
@@ -110,7 +114,7 @@ impl House {
         let (Hex(check_0), Hex(check_1)) =
             (Hex::try_from(&check_0[..])?, Hex::try_from(&check_1[..])?);
         let Hex(seed) = Hex::try_from(&reply.seed[..])?;
-        Ok(Dealt { seed: Seed::from_bytes(seed), checks: [check_0, check_1] })
+        Ok(Some(Dealt { seed: Seed::from_bytes(seed), checks: [check_0, check_1] }))
     }
 
     /// The job has ended: the key centre may destroy its secret. False if it was not told: it is

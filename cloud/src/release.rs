@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! each      every cloud seals its own share to each recipient's key of the frozen study
-//! joint     C0: Enc_h(share_0) to C1, slots of 66 bits; C1: (A, B) = Enc_h(share_0) Enc_h(share_1)
+//! joint     trained on ciphertexts: C1 has them, raises each number by 2^63 and multiplies in Enc_h(0)
+//!           on shares: C0: Enc_h(share_0) to C1, slots of 66 bits; C1: (A, B) = Enc_h(share_0) Enc_h(share_1)
 //!           C1 gives owners A alone; each answers A^{sk_i}, sealed to every recipient
 //!           when all have answered, C1 gives recipients B and the answers: B / prod A^{sk_i}
 //! ```
@@ -22,10 +23,12 @@ use bytes::Bytes;
 use dyad_bcp::packing::{Slot, SlotLayout};
 use dyad_bcp::{Ciphertext, PublicParams, RawCiphertext};
 use dyad_learn::checkpoint::Checkpoint;
+use dyad_mpc::cipher::Release as Sealing;
+use dyad_mpc::tensor::Shape;
 use dyad_net::contexts;
 use dyad_net::seal::{SealPublic, seal};
 use dyad_protos::codec::{read_each, write_each};
-use dyad_protos::job::Opening;
+use dyad_protos::job::{Engine, Opening};
 use dyad_protos::limits::{CIPHERTEXTS, SHARE_WORDS};
 use dyad_protos::wire::cloud::v1::Part;
 use dyad_protos::{Hex, Name, consent};
@@ -33,6 +36,19 @@ use dyad_protos::{Hex, Name, consent};
 /// Slots for sums of two shares: 64 bits and carries.
 pub fn layout(params: &PublicParams) -> dyad_bcp::Result<SlotLayout> {
     SlotLayout::new(params, 64, 0)
+}
+
+/// How many ciphertexts a job's model has under the unified key.
+pub fn ciphertexts(case: &Case) -> Result<usize, Refusal> {
+    let (key, training) = (case.study.unified.key(), case.study.training(&case.row.job)?);
+    let shapes = training.plan().released().into_iter().map(|meta| meta.shape);
+    Ok(match case.row.job.engine {
+        Engine::Share => {
+            let words: usize = shapes.map(Shape::len).sum();
+            words.div_ceil(layout(key.params())?.slots())
+        }
+        Engine::Cipher => Sealing::of(key, shapes).len(),
+    })
 }
 
 /// The words of what is released: weights and biases, layer by layer.

@@ -4,16 +4,20 @@
 //! last two are kept: a cloud begins to write one only after the other has written the one before,
 //! since agreeing takes words of both; so whatever dies, there is one that both have.
 
+use crate::attempt::Dealt;
 use crate::house::House;
 use crate::jobs::write_opened;
 use crate::refusal::{Cause, Refusal, refuse};
-use dyad_learn::checkpoint::{Checkpoint, Holder};
+use dyad_bcp::PublicKey;
+use dyad_learn::checkpoint::{Checkpoint, Holder, Kept};
 use dyad_learn::signed::Signed;
+use dyad_mpc::cipher::Opener;
 use dyad_mpc::correlations::{AHEAD, LinkSource};
+use dyad_mpc::engine::Engine;
 use dyad_mpc::link::Link;
-use dyad_mpc::prg::{Attempt, Party as Side, Seed};
+use dyad_mpc::prg::{Attempt, Party as Side};
 use dyad_mpc::together::Input;
-use dyad_mpc::{Contract, Opened, Party, Session};
+use dyad_mpc::{Cipher, Contract, Opened, Party, Session};
 use dyad_net::identity::Role;
 use dyad_net::link::{Event, Watched};
 use dyad_node::{LineMeters, series};
@@ -32,16 +36,32 @@ pub struct Task {
     pub from: Option<Checkpoint>,
     /// This cloud's shares.
     pub inputs: Vec<Input>,
-    /// This cloud's seed.
-    pub seed: Seed,
-    /// What both seeds are checked by.
-    pub checks: [[u8; 16]; 2],
+    /// How it is computed.
+    pub means: Means,
     /// To the other cloud.
     pub link: Box<dyn Link>,
-    /// C1's, to the dealer.
-    pub dealer: Option<Box<dyn Link>>,
     /// How long it waits for the others at a time.
     pub limit: Duration,
+}
+
+/// The engine, and where what both clouds' masks have in common comes from.
+pub enum Means {
+    /// Shares; the key centre deals.
+    Dealt {
+        /// This cloud's seed, and what both are checked by.
+        dealt: Dealt,
+        /// C1's link to the dealer.
+        dealer: Option<Box<dyn Link>>,
+    },
+    /// Shares; the clouds make it with each other.
+    Pairwise,
+    /// Ciphertexts under the study's unified key.
+    Ciphertexts {
+        /// That key.
+        key: Box<PublicKey>,
+        /// C0's.
+        opener: Option<Box<dyn Opener>>,
+    },
 }
 
 /// Why an attempt ended early.
@@ -95,55 +115,114 @@ fn watched(house: &House, peer: &str, link: Box<dyn Link>) -> Box<dyn Link> {
 
 /// Runs it to the end. Blocks: it is called on a thread of the job's own.
 pub fn run(house: &Arc<House>, handle: &Handle, task: Task) -> Result<(), Failure> {
-    let Task { attempt, training, from, inputs, seed, checks, link, dealer, limit } = task;
-    let job = attempt.job;
-    let holder = Holder::Cloud(side(house.role()));
+    let Task { attempt, training, from, inputs, means, link, limit } = task;
+    let side = side(house.role());
+    let peer = if side == Side::Zero { "c1" } else { "c0" };
+    let link = watched(house, peer, link);
     let done = from.as_ref().map_or(0, Checkpoint::step);
     let (_, program) = training.cost(done)?;
     let program = from.as_ref().map_or(program, |state| state.bind(program));
-    let contract = Contract { attempt, program, seeds: checks };
-    let party = match dealer {
-        None => Party::zero(&seed, &attempt, watched(house, "c1", link)),
-        Some(dealer) => {
-            let dealer = watched(house, "kgc", dealer);
-            let source = LinkSource::new(dealer, &job, AHEAD, limit);
-            Party::one(&seed, &attempt, watched(house, "c0", link), Box::new(source))
-        }
+    let holder = match means {
+        Means::Ciphertexts { .. } => Holder::Ciphertexts(side),
+        Means::Dealt { .. } | Means::Pairwise => Holder::Cloud(side),
     };
-    let mut party = party.waiting(limit);
     let state = match &from {
         None => &[],
         Some(state) => state.expect(training.plan(), &state.attempt(), holder, done)?,
     };
-    for Input { name, meta, words } in state.iter().cloned().chain(inputs) {
+    let state = state.iter().cloned();
+    let work = Work { house, handle, training: &training, attempt, holder, done };
+    match means {
+        Means::Ciphertexts { key, opener } => {
+            let engine = match opener {
+                Some(opener) => Cipher::zero(&key, &attempt, link, opener),
+                None => Cipher::one(&key, &attempt, link),
+            };
+            let mut engine = engine?.waiting(limit);
+            for Input { name, meta, words } in state {
+                engine.give_kept(&name, meta, words);
+            }
+            for Input { name, meta, words } in inputs {
+                engine.give(&name, meta, words);
+            }
+            engine.greet(&Contract::pairwise(attempt, program))?;
+            work.with(engine)
+        }
+        Means::Pairwise => {
+            let party = Party::pairwise(side, &attempt, link).waiting(limit);
+            on_shares(work, party, state.chain(inputs), &Contract::pairwise(attempt, program))
+        }
+        Means::Dealt { dealt: Dealt { seed, checks }, dealer } => {
+            let party = match dealer {
+                None => Party::zero(&seed, &attempt, link),
+                Some(dealer) => {
+                    let dealer = watched(house, "kgc", dealer);
+                    let source = LinkSource::new(dealer, &attempt.job, AHEAD, limit);
+                    Party::one(&seed, &attempt, link, Box::new(source))
+                }
+            };
+            let contract = Contract { attempt, program, seeds: checks };
+            on_shares(work, party.waiting(limit), state.chain(inputs), &contract)
+        }
+    }
+}
+
+fn on_shares(
+    work: Work<'_>,
+    mut party: Party,
+    inputs: impl Iterator<Item = Input>,
+    contract: &Contract,
+) -> Result<(), Failure> {
+    for Input { name, meta, words } in inputs {
         party.give(&name, meta, words);
     }
-    party.greet(&contract)?;
-    let mut session = Session::new(party);
-    let ticket = house.progress.begin(job, done);
-    let run = training.run(done);
-    let metrics = &house.context.metrics;
-    let steps = metrics.counter(series::STEPS, &[("kind", "trained")]);
-    let seconds = metrics.histogram(series::STEP_SECONDS, &[("kind", "trained")]);
-    let mut since = Instant::now();
-    let opened = run.each(&mut session, &mut |training| {
-        ticket.step(training.done());
-        steps.increment(1);
-        seconds.record(since.elapsed());
-        since = Instant::now();
-        if ticket.is_called_off() || house.context.stop.is_stopping() {
-            return Err(Failure::CalledOff);
-        }
-        if training.is_agreed() && training.done() > done {
-            let state = Checkpoint::of(training, attempt, holder)?;
-            handle.block_on(house.keep(&state))?;
-        }
+    party.greet(contract)?;
+    work.with(party)
+}
+
+/// The training itself, whatever the engine.
+struct Work<'a> {
+    house: &'a Arc<House>,
+    handle: &'a Handle,
+    training: &'a Signed,
+    attempt: Attempt,
+    holder: Holder,
+    /// Steps done before.
+    done: u64,
+}
+
+impl Work<'_> {
+    fn with<E>(self, engine: E) -> Result<(), Failure>
+    where
+        E: Engine<Opened = Opened, Shared: Kept>,
+    {
+        let Self { house, handle, training, attempt, holder, done } = self;
+        let job = attempt.job;
+        let ticket = house.progress.begin(job, done);
+        let run = training.run(done);
+        let metrics = &house.context.metrics;
+        let steps = metrics.counter(series::STEPS, &[("kind", "trained")]);
+        let seconds = metrics.histogram(series::STEP_SECONDS, &[("kind", "trained")]);
+        let mut since = Instant::now();
+        let opened = run.each(&mut Session::new(engine), &mut |training| {
+            ticket.step(training.done());
+            steps.increment(1);
+            seconds.record(since.elapsed());
+            since = Instant::now();
+            if ticket.is_called_off() || house.context.stop.is_stopping() {
+                return Err(Failure::CalledOff);
+            }
+            if training.is_agreed() && training.done() > done {
+                let state = Checkpoint::of(training, attempt, holder)?;
+                handle.block_on(house.keep(&state))?;
+            }
+            Ok(())
+        })?;
+        let words = opened.into_iter().map(|Opened { meta, words }| (meta.scale, words));
+        let words = write_opened(&words.collect::<Vec<_>>());
+        handle.block_on(house.ledger.trained(&job, &words))?;
         Ok(())
-    })?;
-    let words = opened.into_iter().map(|Opened { meta, words }| (meta.scale, words));
-    let words = write_opened(&words.collect::<Vec<_>>());
-    handle.block_on(house.ledger.trained(&job, &words))?;
-    Ok(())
+    }
 }
 
 impl House {

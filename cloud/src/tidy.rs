@@ -32,7 +32,8 @@ impl House {
                 self.ledger.over_since(&job, self.now()).await?;
             }
             // Sealed, it is trained for good: nothing more is dealt for it.
-            if !row.centre_told && self.end_at_kgc(&job).await {
+            // And of a job that it deals nothing to the key centre knows nothing.
+            if !row.centre_told && (!row.job.is_dealt() || self.end_at_kgc(&job).await) {
                 self.ledger.centre_told(&job, self.now()).await?;
             }
             self.progress.call_off(&job);

@@ -133,6 +133,7 @@ impl Frozen {
             classes: draft.label.classes.len(),
             fraction_bits: draft.fraction_bits,
             value_bits: draft.value_bits,
+            dealt: job.is_dealt(),
         };
         Signed::read(&facts).map_err(|error| Refusal::new(Cause::Message, error.to_string()))
     }

@@ -1,5 +1,6 @@
 //! What C1 asks of C0. All of it is checked here again, from C0's own ledger.
 
+use crate::opener;
 use crate::shares::{Opened, gather, packed};
 use dyad_bcp::MasterKey;
 use dyad_cloud::align::Alignment;
@@ -12,13 +13,13 @@ use dyad_cloud::jobs::Case;
 use dyad_cloud::ledger::{State, UploadRow};
 use dyad_cloud::refusal::{Cause, Refusal, refuse};
 use dyad_cloud::release::{layout, pack, shares_digest, words};
-use dyad_cloud::run::Task;
+use dyad_cloud::run::{Means, Task};
 use dyad_learn::signed::Signed;
 use dyad_mpc::prg::Attempt;
 use dyad_net::identity::Role;
 use dyad_net::{Expect, LinkHub, Peer};
 use dyad_protos::Hex;
-use dyad_protos::job::Opening;
+use dyad_protos::job::{Engine, Opening};
 use dyad_protos::limits::CIPHERTEXTS;
 use dyad_protos::wire::peer::v1::auxiliary_server::Auxiliary;
 use dyad_protos::wire::peer::v1::{
@@ -70,7 +71,8 @@ struct Prepared {
     from: Option<(Attempt, u64)>,
     training: Signed,
     data: (Vec<UploadRow>, Alignment),
-    dealt: Dealt,
+    /// None for a job that nothing is dealt to.
+    dealt: Option<Dealt>,
     opened: Opened,
     /// C1, by the key that began it: the link is for no other.
     peer: Expect,
@@ -157,7 +159,8 @@ impl Calls {
         let from = self.common(&job.digest(), &message.checkpoints).await?;
         let Hex(nonce_1) = Hex::try_from(&message.nonce[..])?;
         let attempt = Attempt { job: job.digest(), nonces: [nonce()?, nonce_1] };
-        // The job runs only once something is dealt to it: until then owners may change their minds.
+        // The job runs only once what is dealt to it is there: until then owners may change their
+        // minds.
         let dealt = self.house.dealt(&case, &attempt, from.as_ref()).await?;
         if !self.house.ledger.begin_attempt(&attempt, self.house.now()).await? {
             return refuse(Cause::State, "the job has moved on meanwhile, or the nonce is used up");
@@ -297,12 +300,17 @@ impl Calls {
             Some((of, step)) => Some(house.checkpoint(&of, step).await?),
         };
         let link = self.hub.expect(link_of_clouds(&attempt), peer).waiting(self.patience);
-        let Dealt { seed, checks } = dealt;
-        let link = Box::new(link);
-        let limit = self.patience;
-        let task =
-            Task { attempt, training, from, inputs, seed, checks, link, dealer: None, limit };
-        spawn(house, task)
+        let means = match (dealt, case.row.job.engine) {
+            (Some(dealt), _) => Means::Dealt { dealt, dealer: None },
+            (None, Engine::Share) => Means::Pairwise,
+            (None, Engine::Cipher) => {
+                let (key, master) = (case.study.unified.key(), Arc::clone(&self.master));
+                let opener = block_in_place(|| opener::Auxiliary::new(master, key))?;
+                Means::Ciphertexts { key: Box::new(key.clone()), opener: Some(Box::new(opener)) }
+            }
+        };
+        let (link, limit) = (Box::new(link), self.patience);
+        spawn(house, Task { attempt, training, from, inputs, means, link, limit })
     }
 
     async fn standing_of(&self, attempt: [u8; 32]) -> Result<StandingReply, Refusal> {
@@ -348,6 +356,9 @@ impl Calls {
         let (case, _) = self.case(request, &request.get_ref().job).await?;
         if case.row.job.opening != Opening::Joint {
             return refuse(Cause::State, "this model is released to each recipient");
+        }
+        if case.row.job.engine == Engine::Cipher {
+            return refuse(Cause::State, "this model is in no shares: C1 has its ciphertexts");
         }
         let model = self.model(&case, request.get_ref().model.as_ref()).await?;
         let ciphertexts = block_in_place(|| {

@@ -7,21 +7,27 @@
 use crate::peer::C0;
 use crate::shares::gather;
 use dyad_bcp::Ciphertext;
-use dyad_cloud::attempt::{link_of_clouds, link_of_dealer, name, nonce, read_checkpoint, spawn};
+use dyad_cloud::attempt::{
+    Dealt, link_of_clouds, link_of_dealer, name, nonce, read_checkpoint, spawn,
+};
 use dyad_cloud::codec;
 use dyad_cloud::house::House;
 use dyad_cloud::jobs::Case;
 use dyad_cloud::ledger::State;
 use dyad_cloud::refusal::{Cause, Refusal, refuse};
-use dyad_cloud::release::{bodies_object, layout, pack, read_ciphertexts, shares_digest, words};
-use dyad_cloud::run::{Failure, Task};
+use dyad_cloud::release::{
+    bodies_object, ciphertexts, layout, pack, read_ciphertexts, shares_digest, words,
+};
+use dyad_cloud::run::{Failure, Means, Task};
 use dyad_cloud::trust::verify;
+use dyad_learn::checkpoint::Checkpoint;
+use dyad_mpc::cipher::Release;
 use dyad_mpc::prg::Attempt;
 use dyad_net::Expect;
 use dyad_net::dial;
 use dyad_net::identity::Role;
 use dyad_net::retry::Backoff;
-use dyad_protos::job::Opening;
+use dyad_protos::job::{Engine, Opening};
 use dyad_protos::{Hex, consent};
 use std::sync::Arc;
 use std::time::Duration;
@@ -148,21 +154,14 @@ impl Drive {
             None => None,
             Some((of, step)) => Some(house.checkpoint(&of, step).await?),
         };
-        let here = Handle::current();
-        let kgc = &house.me.kgc;
-        let to_kgc = Expect::identity(kgc.identity.clone());
-        let to_kgc = house.me.tls.line(&kgc.address, to_kgc).map_err(Refusal::from)?;
-        let link = dial(&here, c0.line()?, link_of_clouds(&attempt));
-        let dealer = dial(&here, to_kgc, link_of_dealer(&attempt));
+        let link = dial(&Handle::current(), c0.line()?, link_of_clouds(&attempt));
         let task = Task {
             attempt,
             training,
             from,
             inputs,
-            seed: dealt.seed,
-            checks: dealt.checks,
+            means: self.means(case, &attempt, dealt)?,
             link: Box::new(link.waiting(self.patience)),
-            dealer: Some(Box::new(dealer.waiting(self.patience))),
             limit: self.patience,
         };
         let ended = spawn(house, task)?.await;
@@ -171,6 +170,27 @@ impl Drive {
             return Err(self.with_c0s_word(&c0, named, failure).await);
         }
         self.c0_has_it_too(&c0, named).await.map_err(Setback::from)
+    }
+
+    /// Shares with what the key centre deals, shares with what the clouds make, or ciphertexts.
+    fn means(
+        &self,
+        case: &Case,
+        attempt: &Attempt,
+        dealt: Option<Dealt>,
+    ) -> Result<Means, Refusal> {
+        let Some(dealt) = dealt else {
+            let key = || Box::new(case.study.unified.key().clone());
+            return Ok(match case.row.job.engine {
+                Engine::Share => Means::Pairwise,
+                Engine::Cipher => Means::Ciphertexts { key: key(), opener: None },
+            });
+        };
+        let kgc = &self.house.me.kgc;
+        let to_kgc = Expect::identity(kgc.identity.clone());
+        let to_kgc = self.house.me.tls.line(&kgc.address, to_kgc)?;
+        let dealer = dial(&Handle::current(), to_kgc, link_of_dealer(attempt));
+        Ok(Means::Dealt { dealt, dealer: Some(Box::new(dealer.waiting(self.patience))) })
     }
 
     /// C0's reason says more than that the line to it broke.
@@ -223,10 +243,7 @@ impl Drive {
                 let bodies = if house.bulk.head(&object).await?.is_some() {
                     house.bodies(case).await?
                 } else {
-                    let share_1 = words(&model);
-                    let slots = layout(&house.params)?.slots();
-                    let share_0 = c0.seal(&of, step, share_1.len().div_ceil(slots)).await?;
-                    let bodies = self.joined(case, &share_1, &share_0)?;
+                    let bodies = self.bodies(case, &c0, &model).await?;
                     house.bulk.put(&object, codec::write(&bodies)).await?;
                     bodies
                 };
@@ -247,6 +264,23 @@ impl Drive {
         let next = if job.opening == Opening::Each { State::Released } else { State::Sealed };
         house.ledger.advance(&self.job, &[State::Trained], next).await?;
         house.audit(house.me.identity.name.as_str(), "model sealed", &release).await
+    }
+
+    /// The model under the unified key: from the shares of both, or as it is, if it was trained so.
+    async fn bodies(
+        &self,
+        case: &Case,
+        c0: &C0,
+        model: &Checkpoint,
+    ) -> Result<Vec<Ciphertext>, Refusal> {
+        let own = words(model);
+        if case.row.job.engine == Engine::Cipher {
+            let (key, training) = (case.study.unified.key(), case.study.training(&case.row.job)?);
+            let shapes = training.plan().released().into_iter().map(|meta| meta.shape);
+            return Ok(block_in_place(|| Release::of(key, shapes).seal(&own))?);
+        }
+        let share_0 = c0.seal(&model.attempt(), model.step(), ciphertexts(case)?).await?;
+        self.joined(case, &own, &share_0)
     }
 
     /// `Enc_h(share_0) Enc_h(share_1)`: the second has randomness of its own.

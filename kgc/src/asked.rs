@@ -28,6 +28,11 @@ pub(crate) struct Before {
 impl Asked {
     pub(crate) fn read(request: AttemptRequest) -> Result<Self> {
         let job = Document::<Job>::read(&request.job).map_err(|error| message(&error))?;
+        if !job.is_dealt() {
+            let what =
+                format!("the job's randomness is {}: nothing is dealt to it", job.randomness);
+            return refuse(Cause::Message, what);
+        }
         let digest = job.digest();
         let attempt = Attempt { job: digest, nonces: nonces(&request.nonces)? };
         if attempt.nonces[0] == attempt.nonces[1] {
@@ -135,6 +140,7 @@ impl Program {
             classes: draft.label.classes.len(),
             fraction_bits: draft.fraction_bits,
             value_bits: draft.value_bits,
+            dealt: job.is_dealt(),
         };
         let no_job = |error: &dyn std::fmt::Display| refusal(Cause::Program, error.to_string());
         let training = Signed::read(&facts).map_err(|error| no_job(&error))?;

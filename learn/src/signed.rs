@@ -2,7 +2,7 @@
 
 use crate::data::TEST;
 use crate::error::{Error, Result};
-use crate::job::Job;
+use crate::job::{Job, Start};
 use crate::plan::Plan;
 use crate::public::split;
 use crate::run::Run;
@@ -31,6 +31,8 @@ pub struct Facts<'a> {
     pub fraction_bits: u32,
     /// Bits of uploaded numbers in all.
     pub value_bits: u32,
+    /// Does the key centre deal to the job?
+    pub dealt: bool,
 }
 
 /// A training that holds together with the rows it is for.
@@ -62,6 +64,10 @@ impl Signed {
             remedy: "write it as this release knows it".to_owned(),
         })?;
         let plan = job.check()?;
+        if job.start == Start::Dealer && !facts.dealt {
+            let remedy = "take a seed, or randomness of the dealer";
+            return wrong("start", "the dealer's, and nothing is dealt to this job", remedy);
+        }
         let uploaded = facts.rows.checked_sub(facts.test_rows);
         if uploaded != Some(job.rows as u64) || facts.rows > u64::from(u32::MAX) {
             let what = format!("{}, not {} less {}", job.rows, facts.rows, facts.test_rows);

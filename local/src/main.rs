@@ -30,6 +30,8 @@ Examples:
       three hospitals, 569 patients, a network; ends with a table
   dyad-local train --owner a.csv --owner b.csv --label y --model mlp:32,16 --epochs 10
       your own files, one for each owner
+  dyad-local train --owner a.csv --owner b.csv --label y --model mlp:16 --epochs 1 --cipher
+      the same on ciphertexts, as in the paper
   dyad-local sums
       the set-up phase of the paper: encrypted columns under one key, added and opened together
 ";
@@ -74,6 +76,13 @@ pub(crate) struct Train {
     /// Upload as packed ciphertexts, as in the paper. Slower.
     #[arg(long)]
     packed: bool,
+    /// Train on ciphertexts under the unified key, as in the paper, by the two clouds alone. Takes a
+    /// second or more a step.
+    #[arg(long, conflicts_with = "pairwise")]
+    cipher: bool,
+    /// Train on shares by the two clouds alone: they make the randomness, the key centre deals none.
+    #[arg(long)]
+    pairwise: bool,
     /// Open the model with partial decryptions of all owners, as in the paper.
     #[arg(long)]
     joint: bool,

@@ -11,7 +11,7 @@ use dyad_data::ReadOptions;
 use dyad_learn::Scores;
 use dyad_local::twin::{Outcome, in_floating_point, in_the_clear};
 use dyad_local::{Parameters, World};
-use dyad_protos::job::Opening;
+use dyad_protos::job::{Engine, Opening, Randomness};
 use dyad_protos::upload::Mode;
 use dyad_protos::{Hex, Name, Role};
 use std::error::Error;
@@ -30,6 +30,8 @@ type Told<T> = Result<T, Box<dyn Error>>;
 struct Wish {
     training: Training,
     mode: Mode,
+    engine: Engine,
+    randomness: Randomness,
     opening: Opening,
     leave_out: bool,
     parameters: Parameters,
@@ -47,6 +49,8 @@ impl Wish {
             return Ok(Self {
                 training,
                 mode: Mode::Sealed,
+                engine: Engine::Share,
+                randomness: Randomness::Dealer,
                 opening: Opening::Joint,
                 leave_out: false,
                 parameters: Parameters::InsecureDemo,
@@ -61,7 +65,14 @@ impl Wish {
         Ok(Self {
             training,
             mode: if train.packed { Mode::Packed } else { Mode::Sealed },
-            opening: if train.joint { Opening::Joint } else { Opening::Each },
+            engine: if train.cipher { Engine::Cipher } else { Engine::Share },
+            randomness: if train.cipher || train.pairwise {
+                Randomness::Pairwise
+            } else {
+                Randomness::Dealer
+            },
+            // What was trained on ciphertexts is in no shares.
+            opening: if train.joint || train.cipher { Opening::Joint } else { Opening::Each },
             leave_out: train.leave_out,
             parameters: train.fresh.map_or(Parameters::InsecureDemo, Parameters::Fresh),
         })
@@ -180,10 +191,16 @@ impl Story<'_> {
             self.runtime.block_on(approve(owners, &prepared.study, &job)).map_err(Failed::from)
         })?;
 
-        title("Two clouds train on shares, the key centre deals randomness")?;
+        let (engine, randomness) = (self.wish.engine, self.wish.randomness);
+        let on = if engine == Engine::Cipher { "on ciphertexts" } else { "on shares" };
+        let dealt = match randomness {
+            Randomness::Dealer => "the key centre deals randomness",
+            Randomness::Pairwise => "and need no key centre",
+        };
+        title(&format!("Two clouds train {on}, {dealt}"))?;
         let start = Instant::now();
         let mut first_step = None;
-        let status = self.screen.step("on shares", |tick| {
+        let status = self.screen.step(on, |tick| {
             let mut tell = |status: &Status| {
                 if status.step > 0 && first_step.is_none() {
                     first_step = Some(self.started.elapsed());
@@ -237,7 +254,7 @@ impl Story<'_> {
         let plain = self.screen.step("in floating point", |_| {
             in_floating_point(&prepared, &source).map_err(Failed::boxed)
         })?;
-        table(&shared, &clear, &plain)?;
+        table(on, &shared, &clear, &plain)?;
         if let Some(first_step) = first_step {
             line(
                 "from start to the first step seen",
@@ -245,7 +262,7 @@ impl Story<'_> {
             )?;
         }
         line("weights identical", if same { "yes" } else { "NO" })?;
-        if same { Ok(()) } else { Err("training on shares gave other weights".into()) }
+        if same { Ok(()) } else { Err(format!("training {on} gave other weights").into()) }
     }
 
     async fn propose(
@@ -256,6 +273,8 @@ impl Story<'_> {
         let proposal = Proposal {
             study,
             training: Described::Short(&self.wish.training),
+            engine: self.wish.engine,
+            randomness: self.wish.randomness,
             opening: self.wish.opening,
             recipients: vec![],
             may_predict: vec![],
@@ -310,9 +329,9 @@ async fn watch(
     }
 }
 
-fn table(shared: &Outcome, clear: &Outcome, plain: &Outcome) -> Told<()> {
+fn table(on: &str, shared: &Outcome, clear: &Outcome, plain: &Outcome) -> Told<()> {
     title("                                    accuracy      loss      time")?;
-    let rows = [("on shares", shared), ("in the clear", clear), ("in floating point", plain)];
+    let rows = [(on, shared), ("in the clear", clear), ("in floating point", plain)];
     for (what, Outcome { scores, seconds }) in rows {
         let number =
             |x: Option<f64>, digits| x.map_or_else(|| "-".to_owned(), |x| format!("{x:.digits$}"));

@@ -22,6 +22,19 @@ pub struct Count {
     pub dealt: u64,
     /// Multiplications of matrix products, in one cloud: the dealer does half as many.
     pub multiplications: u64,
+    /// On ciphertexts: what is done with them.
+    pub ciphertexts: Ciphertexts,
+}
+
+/// What a run on ciphertexts does with them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ciphertexts {
+    /// C1 blinds, C0 opens.
+    pub opened: u64,
+    /// C0 makes.
+    pub made: u64,
+    /// C1 raises to a secret number, in products.
+    pub raised: u64,
 }
 
 impl AddAssign for Count {
@@ -33,6 +46,9 @@ impl AddAssign for Count {
         }
         self.dealt += other.dealt;
         self.multiplications += other.multiplications;
+        self.ciphertexts.opened += other.ciphertexts.opened;
+        self.ciphertexts.made += other.ciphertexts.made;
+        self.ciphertexts.raised += other.ciphertexts.raised;
     }
 }
 
@@ -45,6 +61,11 @@ impl Sub for Count {
             bytes: [0, 1].map(|i| self.bytes[i] - other.bytes[i]),
             dealt: self.dealt - other.dealt,
             multiplications: self.multiplications - other.multiplications,
+            ciphertexts: Ciphertexts {
+                opened: self.ciphertexts.opened - other.ciphertexts.opened,
+                made: self.ciphertexts.made - other.ciphertexts.made,
+                raised: self.ciphertexts.raised - other.ciphertexts.raised,
+            },
         }
     }
 }

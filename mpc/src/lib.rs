@@ -44,7 +44,7 @@ mod tests;
 
 pub use cipher::Cipher;
 pub use contract::Contract;
-pub use cost::{Cost, Count, LISTED};
+pub use cost::{Ciphertexts, Cost, Count, LISTED};
 pub use dealer::Dealer;
 pub use engine::clear::{Clear, Opened};
 pub use error::{Error, Op, Result, Who};

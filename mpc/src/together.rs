@@ -1,7 +1,7 @@
 //! Both clouds and the dealer in one process, each on its own thread: for tests, benchmarks and
 //! trying things out. Whoever runs this sees everything.
 
-use crate::cipher::Opener;
+use crate::cipher::{Counting, Opener};
 use crate::correlations::{AHEAD, LinkSink, LinkSource};
 use crate::engine::Engine;
 use crate::link::shaped::{Shape as Line, Shaped};
@@ -9,7 +9,7 @@ use crate::link::tcp::TcpLink;
 use crate::link::{Link, LinkError, Traffic, memory};
 use crate::prg::{Attempt, Party as Side, Seed};
 use crate::tensor::Meta;
-use crate::{Cipher, Clear, Contract, Cost, Dealer, Error, Opened, Party, Result, Session};
+use crate::{Cipher, Clear, Contract, Cost, Count, Dealer, Error, Opened, Party, Result, Session};
 use dyad_bcp::PublicKey;
 use std::net::{TcpListener, TcpStream};
 use std::thread;
@@ -172,6 +172,13 @@ pub fn pairwise_cost<P: Program>(program: &P) -> Result<Cost> {
     let mut session = Session::new(Cost::pairwise());
     program.run(&mut session)?;
     Ok(session.into_engine())
+}
+
+/// What the program costs on ciphertexts under a key.
+pub fn ciphered_cost<P: Program>(program: &P, key: &PublicKey) -> Result<Count> {
+    let mut session = Session::new(Counting::new(key));
+    program.run(&mut session)?;
+    Ok(session.into_engine().count())
 }
 
 /// A new attempt at a job, and the dealer's secret for it.

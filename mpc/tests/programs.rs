@@ -8,7 +8,8 @@ mod world;
 use dyad_mpc::engine::{Audience, Engine, Transpose};
 use dyad_mpc::tensor::{Axis, Meta, Shape, View};
 use dyad_mpc::together::{
-    Finished, Input, Lines, Program, ciphered, clear, cost, pairwise, pairwise_cost, shared,
+    Finished, Input, Lines, Program, ciphered, ciphered_cost, clear, cost, pairwise, pairwise_cost,
+    shared,
 };
 use dyad_mpc::{Bit, Count, Error, Opened, Result, Session, Shared, Shift};
 use proptest::prelude::*;
@@ -235,6 +236,13 @@ proptest! {
         let world = world::World::new(bits);
         let run = ciphered(&program, &inputs, &world.key, world.opener(), Lines::Memory).unwrap();
         opened(&run, &expected.unwrap())?;
+        let count = ciphered_cost(&program, &world.key).unwrap();
+        // The greeting, and the comparison of keys, are not the program's.
+        let greeting = (2 * dyad_mpc::wire::HEADER + 136 + 32) as u64;
+        for (i, traffic) in run.traffic.iter().enumerate() {
+            prop_assert_eq!(traffic.bytes_sent, count.bytes[i] + greeting, "C{}", i);
+            prop_assert_eq!(traffic.messages_sent, count.messages[i] + 2, "C{}", i);
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use crate::text::Content;
 use crate::{Hex, Name, limits};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
+use std::fmt;
 
 /// Of the format.
 pub const VERSION: u32 = 1;
@@ -65,19 +66,44 @@ pub enum Opening {
 }
 
 /// How it is computed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Engine {
     /// On shares.
+    #[default]
     Share,
+    /// On ciphertexts under the unified key, as in the paper: C1 holds them, C0 opens what is
+    /// blinded.
+    Cipher,
 }
 
 /// Where correlated randomness comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Randomness {
-    /// The key centre deals it.
+    /// The key centre deals it, and is online while the job runs.
+    #[default]
     Dealer,
+    /// The two clouds make it with each other, by oblivious transfers.
+    Pairwise,
+}
+
+impl fmt::Display for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Share => "share",
+            Self::Cipher => "cipher",
+        })
+    }
+}
+
+impl fmt::Display for Randomness {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Dealer => "dealer",
+            Self::Pairwise => "pairwise",
+        })
+    }
 }
 
 /// An upload of a job.
@@ -124,6 +150,16 @@ impl Content for Job {
         if self.checkpoint == 0 {
             return Err("checkpoints every 0 steps".into());
         }
+        if self.engine == Engine::Cipher {
+            if self.randomness != Randomness::Pairwise {
+                return Err("on ciphertexts nothing is dealt: take pairwise randomness".into());
+            }
+            if self.opening != Opening::Joint {
+                return Err("a model trained on ciphertexts is under the unified key and in no \
+                            shares: take the joint release"
+                    .into());
+            }
+        }
         // Owners are shown it when they are asked to agree.
         if self.release.len() > limits::RELEASE
             || !self.release.bytes().all(|b| b.is_ascii_graphic())
@@ -138,6 +174,12 @@ impl Content for Job {
 }
 
 impl Job {
+    /// Does the key centre deal randomness to it?
+    #[must_use]
+    pub fn is_dealt(&self) -> bool {
+        self.randomness == Randomness::Dealer
+    }
+
     /// The owners whose data it uses: those who must sign.
     #[must_use]
     pub fn owners(&self) -> Vec<&Name> {

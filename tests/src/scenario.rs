@@ -12,7 +12,7 @@ use dyad_client::upload::Request;
 use dyad_client::{Access, Client, Home};
 use dyad_data::{Partition, ReadOptions, Sample};
 use dyad_local::twin::in_the_clear;
-use dyad_protos::job::Opening;
+use dyad_protos::job::{Engine, Opening, Randomness};
 use dyad_protos::upload::Mode;
 use dyad_protos::{Name, Role};
 use std::collections::BTreeSet;
@@ -27,6 +27,10 @@ pub struct Scenario {
     pub owners: usize,
     /// How their data are split between the clouds.
     pub mode: Mode,
+    /// How it is computed.
+    pub engine: Engine,
+    /// Who makes what both clouds' masks have in common.
+    pub randomness: Randomness,
     /// How the model is opened.
     pub opening: Opening,
     /// Who gets it; nobody named: all.
@@ -48,6 +52,8 @@ impl Scenario {
         Ok(Self {
             owners: 3,
             mode: Mode::Sealed,
+            engine: Engine::Share,
+            randomness: Randomness::Dealer,
             opening: Opening::Each,
             recipients: vec![],
             training,
@@ -252,6 +258,8 @@ pub async fn propose(study: &Study, scenario: &Scenario) -> anyhow::Result<Prepa
     let proposal = Proposal {
         study: &study.name,
         training: Described::Short(&scenario.training),
+        engine: scenario.engine,
+        randomness: scenario.randomness,
         opening: scenario.opening,
         recipients: scenario.recipients.clone(),
         may_predict: vec![],

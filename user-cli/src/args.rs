@@ -1,6 +1,7 @@
 //! The command line.
 
 use clap::{Args as Arguments, Parser, Subcommand, ValueEnum};
+use dyad_protos::job;
 use std::path::PathBuf;
 
 /// Train one model together with others without showing anybody your data.
@@ -302,9 +303,18 @@ pub(crate) struct What {
     /// Steps between checkpoints [default: an epoch's, at most 100]
     #[arg(long, value_name = "STEPS")]
     pub checkpoint: Option<u64>,
-    /// How the model is released
-    #[arg(long, value_enum, default_value_t = Release::Each)]
-    pub release: Release,
+    /// How it is computed: on shares; or, as in the paper, on ciphertexts, which takes a
+    /// second or more a step
+    #[arg(long, value_enum, default_value_t = Engine::Share)]
+    pub engine: Engine,
+    /// Where the clouds' correlated randomness comes from: the key centre, which must be online; or
+    /// the clouds alone, which sends more [default: dealer; with --engine cipher
+    /// pairwise]
+    #[arg(long, value_enum, hide_default_value = true)]
+    pub randomness: Option<Randomness>,
+    /// How the model is released [default: each; with --engine cipher joint]
+    #[arg(long, value_enum, hide_default_value = true)]
+    pub release: Option<Release>,
     /// Who gets it [default: all members]
     #[arg(long = "recipient", value_name = "NAME")]
     pub recipients: Vec<String>,
@@ -317,6 +327,43 @@ pub(crate) struct What {
     /// Train without rows that lack a column; otherwise they are refused
     #[arg(long)]
     pub leave_out: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Engine {
+    /// On additive shares
+    Share,
+    /// On ciphertexts under the unified key, as in the paper
+    Cipher,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Randomness {
+    /// The key centre deals it
+    Dealer,
+    /// The clouds make it with each other, by oblivious transfers
+    Pairwise,
+}
+
+impl What {
+    /// The engine, the randomness and the release that were asked for, or that go with the engine.
+    pub(crate) fn means(&self) -> (job::Engine, job::Randomness, job::Opening) {
+        let cipher = self.engine == Engine::Cipher;
+        let engine = if cipher { job::Engine::Cipher } else { job::Engine::Share };
+        let randomness = match self.randomness {
+            Some(Randomness::Dealer) => job::Randomness::Dealer,
+            Some(Randomness::Pairwise) => job::Randomness::Pairwise,
+            None if cipher => job::Randomness::Pairwise,
+            None => job::Randomness::Dealer,
+        };
+        let opening = match self.release {
+            Some(Release::Each) => job::Opening::Each,
+            Some(Release::Joint) => job::Opening::Joint,
+            None if cipher => job::Opening::Joint,
+            None => job::Opening::Each,
+        };
+        (engine, randomness, opening)
+    }
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -338,7 +385,8 @@ pub(crate) enum Metric {
 #[derive(Debug, Arguments)]
 #[command(after_help = "Examples:\n  dyad job propose --study heart --model logistic\n  dyad job \
                         propose --study heart --model mlp:32,16 --epochs 20 --rate 0.25 --release \
-                        joint --recipient north")]
+                        joint --recipient north\n  dyad job propose --study heart --model mlp:16 \
+                        --engine cipher")]
 pub(crate) struct Propose {
     #[command(flatten)]
     pub what: What,

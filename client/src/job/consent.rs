@@ -1,6 +1,7 @@
 //! Approving a job, and taking it back. An owner's program checks all of it itself before it signs:
 //! the clouds' word on what is trained and on what is for nothing.
 
+use super::estimate::costed;
 use super::propose::{Finished, Matched};
 use super::status::Status;
 use super::training::signed;
@@ -96,7 +97,8 @@ impl Client {
                 ));
             }
             let training = signed(text, draft)?;
-            let (cost, program) = tokio::task::block_in_place(|| training.cost(0))?;
+            let key = || Ok(study.keys(&self.params)?.1.key().clone());
+            let (cost, program) = tokio::task::block_in_place(|| costed(text, &training, key))?;
             if program != text.program.0 {
                 return contradiction(format!(
                     "the job was proposed with release {}, whose program is {}; this is release {}, \
@@ -107,7 +109,7 @@ impl Client {
                     Hex(program)
                 ));
             }
-            let (study, cost) = (study.clone(), cost.count());
+            let study = study.clone();
             Ok(Reviewed { study, status, matched, uploads, training, cost })
         })
     }

@@ -1,19 +1,31 @@
 //! What a job will take, before anything runs.
 //!
 //! ```text
-//! compute  products / products a second + bytes / bytes a second, both measured here
+//! compute  products / products a second + bytes / bytes a second + ciphertexts, in encryptions,
+//!          / encryptions a second, all measured here
 //! network  rounds times a round trip + bytes / the line's rate
 //! memory   a cloud's: rows masked and their mask, weights, what is dealt ahead
 //! ```
 //!
+//! Opening a ciphertext, blinding included, takes as long as 1.8 encryptions by the public key;
+//! C0's encryptions take 0.3, and raising a ciphertext to a secret number of a product 0.3, many
+//! together. A cloud is idle while the other works on ciphertexts, so both clouds' count.
+//!
 //! Rounds and bytes are exact: they are counted on the very program that will run. Time is a guess:
 //! the clouds' machines may be faster or slower than this one.
 
+use crate::client::Client;
+use crate::error::Result;
+use crate::study::Frozen;
+use dyad_bcp::{Plaintext, PublicKey};
 use dyad_learn::Plan;
-use dyad_mpc::Count;
+use dyad_learn::signed::Signed;
 use dyad_mpc::correlations::AHEAD;
 use dyad_mpc::matrix::{Matrix, MatrixMut, multiply};
 use dyad_mpc::prg::Seed;
+use dyad_mpc::together::{ciphered_cost, pairwise_cost};
+use dyad_mpc::{Ciphertexts, Count};
+use dyad_protos::job::{Engine, Job, Randomness};
 use serde::Serialize;
 use std::time::{Duration, Instant};
 
@@ -70,12 +82,14 @@ pub struct Speed {
     pub multiplications: f64,
     /// Bytes of masks a second.
     pub bytes: f64,
+    /// Encryptions a second, by the study's key; none where nothing is done on ciphertexts.
+    pub encryptions: f64,
 }
 
 impl Speed {
-    /// Measures it: takes a tenth of a second or two.
+    /// Measures it: takes a tenth of a second or two. Encryptions under `key`, if they matter.
     #[must_use]
-    pub fn measure() -> Self {
+    pub fn measure(key: Option<&PublicKey>) -> Self {
         const SIDE: usize = 384;
         const WORDS: usize = 1 << 18;
         let a = vec![0x9e37_79b9_7f4a_7c15; SIDE * SIDE];
@@ -89,8 +103,27 @@ impl Speed {
         Self {
             multiplications: products * (SIDE * SIDE * SIDE) as f64,
             bytes: masks * (8 * WORDS) as f64,
+            encryptions: key.map_or(f64::INFINITY, encryptions),
         }
     }
+}
+
+impl Client {
+    /// How fast this machine is at what a job does.
+    pub fn speed(&self, study: &Frozen, job: &Job) -> Result<Speed> {
+        let key = match job.engine {
+            Engine::Share => None,
+            Engine::Cipher => Some(study.keys(&self.params)?.1.key().clone()),
+        };
+        Ok(Speed::measure(key.as_ref()))
+    }
+}
+
+/// Encryptions a second on all cores.
+fn encryptions(key: &PublicKey) -> f64 {
+    const COUNT: usize = 64;
+    let plain = vec![Plaintext::from_u64(key.params(), 1); COUNT];
+    rate(|| drop(key.encrypt_many(&plain))) * COUNT as f64
 }
 
 /// Times a second.
@@ -107,6 +140,31 @@ fn rate(mut work: impl FnMut()) -> f64 {
 
 /// How often a byte that is sent or dealt is gone through: drawn, added, compared, hashed.
 const PASSES: f64 = 6.0;
+/// The same of a byte of transfers, of which several streams are drawn and hashed.
+const PASSES_OF_TRANSFERS: f64 = 40.0;
+/// Encryptions that take as long as blinding and opening a ciphertext, as C0's making one, and as
+/// raising one to a secret number.
+const OPENED: f64 = 1.8;
+const MADE: f64 = 0.3;
+const RAISED: f64 = 0.3;
+
+/// What a run of a job costs by its engine and its randomness, and its program's hash.
+pub(crate) fn costed(
+    job: &Job,
+    training: &Signed,
+    key: impl FnOnce() -> Result<PublicKey>,
+) -> Result<(Count, [u8; 32])> {
+    let (cost, program) = training.cost(0)?;
+    let run = training.run(0);
+    let count = match (job.engine, job.randomness) {
+        (Engine::Share, Randomness::Dealer) => cost.count(),
+        (Engine::Share, Randomness::Pairwise) => {
+            pairwise_cost(&run).map_err(dyad_learn::Error::Run)?.count()
+        }
+        (Engine::Cipher, _) => ciphered_cost(&run, &key()?).map_err(dyad_learn::Error::Run)?,
+    };
+    Ok((count, program))
+}
 
 /// What a job will take.
 #[must_use]
@@ -114,8 +172,12 @@ pub fn estimate(plan: &Plan, test_rows: u64, cost: Count, speed: Speed, line: Li
     let job = plan.job();
     let sent = cost.bytes[0].max(cost.bytes[1]);
     let handled = (sent + cost.dealt) as f64;
-    let compute =
-        cost.multiplications as f64 / speed.multiplications + PASSES * handled / speed.bytes;
+    let passes = if cost.dealt == 0 { PASSES_OF_TRANSFERS } else { PASSES };
+    let Ciphertexts { opened, made, raised } = cost.ciphertexts;
+    let encryptions = OPENED * opened as f64 + MADE * made as f64 + RAISED * raised as f64;
+    let compute = cost.multiplications as f64 / speed.multiplications
+        + passes * handled / speed.bytes
+        + encryptions / speed.encryptions;
     let network = cost.rounds as f64 * line.round_trip.as_secs_f64()
         + 8.0 * sent.max(cost.dealt) as f64 / line.bits;
     let rows = job.rows as u64 + test_rows;

@@ -1,12 +1,14 @@
 //! Proposing a job: uploads that both clouds have and that fit together, a training that holds
 //! together, and a text that says all of it.
 
+use super::estimate::costed;
 use super::status::Status;
 use super::training::{Training, signed};
 use crate::client::{Client, Cloud, random, timed};
 use crate::error::{Doing, Error, Result, contradiction, request};
 use crate::home;
 use crate::study::Frozen;
+use dyad_bcp::PublicParams;
 use dyad_learn::signed::Signed;
 use dyad_mpc::Count;
 use dyad_protos::consent::PROPOSED;
@@ -21,6 +23,10 @@ pub struct Proposal<'a> {
     pub study: &'a Name,
     /// How it is trained; or the whole description, as `learn` reads it.
     pub training: Described<'a>,
+    /// How it is computed.
+    pub engine: Engine,
+    /// Where the clouds' correlated randomness comes from; on ciphertexts nothing is dealt.
+    pub randomness: Randomness,
     /// How the model is opened.
     pub opening: Opening,
     /// Who gets it; all members if none is named.
@@ -170,7 +176,8 @@ impl Client {
             let matched = self.match_rows(&study, &digests).await?;
             refuse_incomplete(&matched, proposal.leave_out)?;
             let job = self.written(proposal, &study, &uploads, &matched)?;
-            let (job, training, cost) = tokio::task::block_in_place(|| with_program(job, &study))?;
+            let (job, training, cost) =
+                tokio::task::block_in_place(|| with_program(job, &study, &self.params))?;
             Ok(Prepared { study, job, matched, uploads, training, cost })
         })
     }
@@ -232,8 +239,8 @@ impl Client {
             test_rows,
             split: proposal.split,
             checkpoint: proposal.checkpoint.unwrap_or(per_epoch.min(100)),
-            engine: Engine::Share,
-            randomness: Randomness::Dealer,
+            engine: proposal.engine,
+            randomness: proposal.randomness,
             uploads: uploads.iter().map(named_in_job).collect(),
             train,
         })
@@ -342,9 +349,14 @@ fn refuse_incomplete(matched: &Matched, leave_out: bool) -> Result<()> {
 }
 
 /// The same with the program's hash, which follows from everything else.
-pub(crate) fn with_program(job: Job, study: &Frozen) -> Result<(Document<Job>, Signed, Count)> {
+pub(crate) fn with_program(
+    job: Job,
+    study: &Frozen,
+    params: &PublicParams,
+) -> Result<(Document<Job>, Signed, Count)> {
     let training = signed(&job, &study.study.draft)?;
-    let (cost, program) = training.cost(0)?;
+    let key = || Ok(study.keys(params)?.1.key().clone());
+    let (cost, program) = costed(&job, &training, key)?;
     let job = Document::write(&Job { program: Hex(program), ..job })?;
-    Ok((job, training, cost.count()))
+    Ok((job, training, cost))
 }

@@ -214,6 +214,7 @@ pub(crate) fn signed(job: &job::Job, draft: &Draft) -> Result<Signed> {
         classes: draft.label.classes.len(),
         fraction_bits: draft.fraction_bits,
         value_bits: draft.value_bits,
+        dealt: job.is_dealt(),
     })?)
 }
 
@@ -281,6 +282,7 @@ mod tests {
                         classes,
                         fraction_bits: f,
                         value_bits: l,
+                        dealt: true,
                     };
                     let signed = Signed::read(&facts);
                     assert!(signed.is_ok(), "{model} {f} {l} {rate:?}: {:?}", signed.err());

@@ -3,7 +3,8 @@
 //! Whoever chooses the heads has this owner's key applied to them. So they are answered only if both
 //! clouds signed their digest: C1, who hands them out, cannot have anything else opened.
 
-use super::fetch::{agreed, layout, whole};
+use super::bodies::Bodies;
+use super::fetch::{agreed, whole};
 use super::parts::gather;
 use crate::client::{Client, failed, timed};
 use crate::error::{Doing, Error, Result, contradiction, request};
@@ -49,20 +50,19 @@ impl Client {
                  runs the clouds",
                 );
             }
-            let plan = signed(text, &study.study.draft)?;
-            let words: usize = plan.plan().released().iter().map(|meta| meta.shape.len()).sum();
-            let slots = layout(&self.params)?.slots();
-            if heads.len() != words.div_ceil(slots) {
+            let training = signed(text, &study.study.draft)?;
+            let (_, unified) = tokio::task::block_in_place(|| study.keys(&self.params))?;
+            let bodies = Bodies::of(text, &training, unified.key())?;
+            if heads.len() != bodies.len() {
                 return contradiction(format!(
                     "{} ciphertexts are to be opened where the job's model has {}: it is not answered",
                     heads.len(),
-                    words.div_ceil(slots)
+                    bodies.len()
                 ));
             }
             let partials = tokio::task::block_in_place(|| {
                 let heads = heads.iter().map(|bytes| Head::from_bytes(&self.params, bytes));
                 let heads = heads.collect::<Result<Vec<_>, _>>()?;
-                let (_, unified) = study.keys(&self.params)?;
                 let secret = key_of(self, &study.study.draft.name)?;
                 Ok::<_, Error>(secret.partial_many(&unified, &heads)?)
             })?;

@@ -2,32 +2,29 @@
 //!
 //! ```text
 //! each    share_0 + share_1 mod 2^64, each opened with the own sealing key
-//! joint   B / prod A^{sk_i}, slots of 66 bits, mod 2^64
+//! joint   B / prod A^{sk_i}, slots of 66 bits, mod 2^64; of a model that was trained on ciphertexts
+//!         by rows, each number raised by 2^63
 //! ```
 //!
 //! Both clouds must have signed the same release; for a joint one its digest is that of the heads A
 //! that come with the bodies.
 
+use super::bodies::Bodies;
 use super::file::Model;
 use super::parts::{gather, owners};
 use crate::client::{Client, Cloud, timed};
 use crate::error::{Doing, Error, Result, contradiction, request};
 use crate::job::{State, Status, signed};
 use crate::study::Frozen;
-use dyad_bcp::packing::SlotLayout;
-use dyad_bcp::{Ciphertext, Partial, PublicParams, RawCiphertext};
+use dyad_bcp::{Ciphertext, Partial, Plaintext, RawCiphertext, UnifiedKey};
+use dyad_learn::signed::Signed;
 use dyad_net::contexts;
 use dyad_protos::codec::read_all;
 use dyad_protos::consent::heads_digest;
-use dyad_protos::job::Opening;
+use dyad_protos::job::{Job, Opening};
 use dyad_protos::wire::cloud::v1::{JobRequest, Part};
 use dyad_protos::{Name, Role};
 use zeroize::Zeroizing;
-
-/// Slots for sums of two shares: 64 bits and carries.
-pub(crate) fn layout(params: &PublicParams) -> Result<SlotLayout> {
-    Ok(SlotLayout::new(params, 64, 0)?)
-}
 
 impl Client {
     /// Fetches a model that was released to this owner.
@@ -59,9 +56,7 @@ impl Client {
             let words = match text.opening {
                 Opening::Each => self.both_shares(study, job, &release).await?,
                 Opening::Joint => {
-                    let count =
-                        training.plan().released().iter().map(|meta| meta.shape.len()).sum();
-                    self.opened_jointly(study, job, &release, count).await?
+                    self.opened_jointly(study, job, &release, (text, &training)).await?
                 }
             };
             Model::of(text, release, &study.study.draft, training.plan(), &words)
@@ -130,7 +125,7 @@ impl Client {
         study: &Frozen,
         job: &[u8; 32],
         release: &[u8; 32],
-        count: usize,
+        (text, training): (&Job, &Signed),
     ) -> Result<Zeroizing<Vec<u64>>> {
         let cloud = self.cloud(&study.study, Role::C1)?;
         let request = JobRequest { job: job.to_vec().into() };
@@ -169,7 +164,8 @@ impl Client {
                 }
                 partials.iter_mut().zip(given).for_each(|(all, one)| all.push(one));
             }
-            self.opened(&unified, &ciphertexts, &partials, count)
+            let opened = opened(&unified, &ciphertexts, &partials)?;
+            Bodies::of(text, training, unified.key())?.read(&opened)
         })
     }
 
@@ -192,23 +188,19 @@ impl Client {
             ))
         })
     }
+}
 
-    fn opened(
-        &self,
-        unified: &dyad_bcp::UnifiedKey,
-        ciphertexts: &[Ciphertext],
-        partials: &[Vec<Partial>],
-        count: usize,
-    ) -> Result<Zeroizing<Vec<u64>>> {
-        let opened = unified.open_many(ciphertexts, partials).map_err(|error| {
-            Error::Contradiction(format!(
-                "the answers do not open the model ({error}): one at least is wrong, and which cannot \
-                 be seen. Every member runs `dyad model answer` again"
-            ))
-        })?;
-        let slots = layout(&self.params)?.unpack(&opened, count)?;
-        Ok(Zeroizing::new(slots.iter().map(dyad_bcp::packing::Slot::low_u64).collect()))
-    }
+fn opened(
+    unified: &UnifiedKey,
+    ciphertexts: &[Ciphertext],
+    partials: &[Vec<Partial>],
+) -> Result<Vec<Plaintext>> {
+    unified.open_many(ciphertexts, partials).map_err(|error| {
+        Error::Contradiction(format!(
+            "the answers do not open the model ({error}): one at least is wrong, and which cannot be \
+             seen. Every member runs `dyad model answer` again"
+        ))
+    })
 }
 
 /// What both clouds signed for.

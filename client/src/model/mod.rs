@@ -1,6 +1,7 @@
 //! Released models: fetched, opened together, kept in files, used on own rows.
 
 mod answer;
+mod bodies;
 mod fetch;
 mod file;
 mod parts;

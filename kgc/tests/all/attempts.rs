@@ -47,6 +47,7 @@ fn signed(job: &Job) -> Signed {
         classes: 2,
         fraction_bits: 8,
         value_bits: 10,
+        dealt: job.is_dealt(),
     })
     .unwrap()
 }

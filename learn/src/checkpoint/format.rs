@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! magic, version, job, nonces, party, step,
-//! tensors: (name, rows, columns, scale, bound, words) ...
+//! tensors: (name, rows, columns, scale, bound, count, words) ...
 //! SHA-256 of all before it
 //! ```
 //!
@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 
 const MAGIC: &[u8; 8] = b"dyadckpt";
 /// Of the format.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 /// A tensor's name is no longer; nor are more tensors believed than this.
 const MOST: usize = 1 << 16;
 
@@ -32,6 +32,7 @@ impl Checkpoint {
         out.push(match self.holder {
             Holder::Cloud(party) => party.index() as u8,
             Holder::Clear => 2,
+            Holder::Ciphertexts(party) => 3 + party.index() as u8,
         });
         out.extend_from_slice(&self.step.to_le_bytes());
         out.extend_from_slice(&(self.tensors.len() as u64).to_le_bytes());
@@ -41,6 +42,7 @@ impl Checkpoint {
             out.extend_from_slice(&(meta.shape.rows as u64).to_le_bytes());
             out.extend_from_slice(&(meta.shape.cols as u64).to_le_bytes());
             out.extend_from_slice(&[meta.scale, meta.bound]);
+            out.extend_from_slice(&(words.len() as u64).to_le_bytes());
             out.extend(words.iter().flat_map(|word| word.to_le_bytes()));
         }
         let digest = Sha256::digest(&out);
@@ -72,6 +74,8 @@ impl Checkpoint {
             [0] => Holder::Cloud(Party::Zero),
             [1] => Holder::Cloud(Party::One),
             [2] => Holder::Clear,
+            [3] => Holder::Ciphertexts(Party::Zero),
+            [4] => Holder::Ciphertexts(Party::One),
             _ => return Err(Fault::Damaged("it names no party")),
         };
         let step = u64::from_le_bytes(rest.take()?);
@@ -90,7 +94,8 @@ impl Checkpoint {
                 str::from_utf8(name).map_err(|_| Fault::Damaged("a name is not readable"))?;
             let (rows, cols) = (rest.size()?, rest.size()?);
             let [scale, bound] = rest.take()?;
-            let len = rows.checked_mul(cols).and_then(|len| len.checked_mul(8)).ok_or(SHORT)?;
+            rows.checked_mul(cols).ok_or(SHORT)?;
+            let len = rest.size()?.checked_mul(8).ok_or(SHORT)?;
             let words = rest.slice(len)?.as_chunks::<8>().0;
             let words = words.iter().map(|word| u64::from_le_bytes(*word)).collect();
             tensors.push(Input::new(name, Meta::new(rows, cols, scale, bound), words));

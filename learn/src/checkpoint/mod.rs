@@ -5,6 +5,8 @@
 //! goes on is agreed on by, its contract, names the attempt and the step of one's own
 //! ([`Checkpoint::bind`]): unequal halves are refused at the greeting, before a step.
 //! A run that goes on is a new attempt: masks are drawn anew, the weights are the same bits.
+//!
+//! Of a run on ciphertexts C1 stores ciphertexts, and C0 the attempt and the step alone.
 
 mod format;
 
@@ -13,11 +15,12 @@ pub use format::{Fault, VERSION};
 use crate::mlp::{NAMES, metas};
 use crate::plan::Plan;
 use crate::train::Training;
+use dyad_mpc::cipher::Secret;
 use dyad_mpc::engine::Engine;
-use dyad_mpc::files;
 use dyad_mpc::prg::{Attempt, Party};
 use dyad_mpc::tensor::Meta;
 use dyad_mpc::together::Input;
+use dyad_mpc::{Shared, files};
 use sha2::{Digest, Sha256};
 use std::fmt;
 use std::fs;
@@ -29,6 +32,8 @@ use std::path::Path;
 pub enum Holder {
     /// A cloud's shares.
     Cloud(Party),
+    /// A cloud's end of a run on ciphertexts: C1 has them, as words, and C0 nothing.
+    Ciphertexts(Party),
     /// The numbers themselves, of a run in the clear.
     Clear,
 }
@@ -40,6 +45,24 @@ pub struct Checkpoint {
     holder: Holder,
     step: u64,
     tensors: Vec<Input>,
+}
+
+/// A tensor that can be stored between steps.
+pub trait Kept {
+    /// Its words; none while it waits for a message.
+    fn words(&self) -> Option<Vec<u64>>;
+}
+
+impl Kept for Vec<u64> {
+    fn words(&self) -> Option<Vec<u64>> {
+        Some(self.clone())
+    }
+}
+
+impl Kept for Secret {
+    fn words(&self) -> Option<Vec<u64>> {
+        self.kept()
+    }
 }
 
 /// Shares are not printed.
@@ -100,6 +123,9 @@ pub enum Refused {
     /// No checkpoint can be taken here.
     #[error("step {0} was not agreed on: a run agrees every `agree_every` steps and at its end")]
     NotAgreed(u64),
+    /// The engine has put something off.
+    #[error("the state after step {0} is not whole yet: something of it waits for the other cloud")]
+    Waits(u64),
     /// The other half, or the dealer's record, names another attempt or step; or, as for every
     /// run, the releases differ.
     #[error(
@@ -122,18 +148,21 @@ pub enum Refused {
 
 impl Checkpoint {
     /// Of a training, between steps; after those alone that the parties agreed on.
-    pub fn of<E: Engine<Shared = Vec<u64>>>(
+    pub fn of<E: Engine<Shared: Kept>>(
         training: &Training<'_, E>,
         attempt: Attempt,
         holder: Holder,
     ) -> Result<Self, Refused> {
+        let step = training.done();
         if !training.is_agreed() {
-            return Err(Refused::NotAgreed(training.done()));
+            return Err(Refused::NotAgreed(step));
         }
-        let tensors = training.model().tensors();
-        let tensors =
-            tensors.into_iter().map(|(name, x)| Input::new(&name, x.meta(), x.data().clone()));
-        Ok(Self { attempt, holder, step: training.done(), tensors: tensors.collect() })
+        let kept = |(name, x): (String, &Shared<E>)| {
+            let words = x.data().words().ok_or(Refused::Waits(step))?;
+            Ok(Input::new(&name, x.meta(), words))
+        };
+        let tensors = training.model().tensors().into_iter().map(kept);
+        Ok(Self { attempt, holder, step, tensors: tensors.collect::<Result<_, Refused>>()? })
     }
 
     /// The attempt in which it was made.
@@ -195,6 +224,17 @@ impl Checkpoint {
         for (tensor, (name, meta)) in self.tensors.iter().zip(expected) {
             if (tensor.name.as_str(), tensor.meta) != (name.as_str(), meta) {
                 let what = format!("{} {}, not {name} {meta}", tensor.name, tensor.meta);
+                return Err(Refused::Shape(what));
+            }
+            let (words, entries) = (tensor.words.len(), meta.shape.len());
+            let whole = match holder {
+                Holder::Cloud(_) | Holder::Clear => words == entries,
+                Holder::Ciphertexts(Party::Zero) => words == 0,
+                // How many ciphertexts there should be depends on the key: the engine says.
+                Holder::Ciphertexts(Party::One) => words > 0,
+            };
+            if !whole {
+                let what = format!("{name} has {words} words for {entries} entries");
                 return Err(Refused::Shape(what));
             }
         }

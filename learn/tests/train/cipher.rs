@@ -8,9 +8,11 @@
 
 use super::rows::sample;
 use super::world::World;
+use dyad_learn::checkpoint::{Checkpoint, Holder, Refused};
 use dyad_learn::plain::Plain;
 use dyad_learn::{Data, Job, Loss, Metric, Plan, Run, Scales, together::clear};
 use dyad_mpc::Session;
+use dyad_mpc::prg::Party;
 use dyad_mpc::together::{Input, Lines, Setup, cost, two_on_ciphertexts};
 use dyad_mpc::{Error, Opened};
 use std::time::Instant;
@@ -60,6 +62,63 @@ fn some_steps_are_those_of_the_clear_engine() {
     let (expected, _) = clear(&run, &inputs, &mut |_| {}).unwrap();
     let (opened, _) = on_ciphertexts(&World::new(1024), &run, &inputs);
     assert_eq!(opened, [expected.clone(), expected]);
+}
+
+/// Stopped after two steps, stored and gone on from: C0 stored nothing but which step it was.
+#[test]
+fn a_training_goes_on_from_what_was_stored() {
+    let (plan, inputs) = plan_and_inputs(1);
+    let world = World::new(1024);
+    let whole = Run { until: 4, open_model: true, ..Run::all(&plan) };
+    let (expected, _) = clear(&whole, &inputs, &mut |_| {}).unwrap();
+    let first = Run { until: 2, open_model: false, ..whole };
+    let ends = stored(&world, &first, &inputs, None);
+    let states = ends.map(|(state, _)| Checkpoint::from_bytes(&state.to_bytes()).unwrap());
+    assert!(states[0].tensors().iter().all(|tensor| tensor.words.is_empty()), "C0 keeps nothing");
+    let rest = Run { from: 2, ..whole };
+    for (_, opened) in stored(&world, &rest, &inputs, Some(&states)) {
+        assert_eq!(opened, expected);
+    }
+    // Halves of runs on shares and on ciphertexts do not fit together.
+    let shares = Holder::Cloud(Party::One);
+    let refused = states[1].expect(&plan, &states[1].attempt(), shares, 2).unwrap_err();
+    assert!(matches!(refused, Refused::Holder { .. }), "{refused}");
+}
+
+/// What each cloud has at the end, to be stored, and what it opened.
+fn stored(
+    world: &World,
+    run: &Run<'_>,
+    inputs: &[Input],
+    states: Option<&[Checkpoint; 2]>,
+) -> [(Checkpoint, Vec<Opened>); 2] {
+    let setup = Setup::new(inputs, Lines::Memory).unwrap();
+    let (_, program) = cost(run).unwrap();
+    let ends = two_on_ciphertexts(
+        &world.key,
+        world.opener(),
+        program,
+        setup,
+        |side, mut engine, contract| {
+            let holder = Holder::Ciphertexts(side);
+            if let Some(state) = states.map(|states| &states[side.index()]) {
+                let tensors = state.expect(run.plan, &state.attempt(), holder, run.from).unwrap();
+                for Input { name, meta, words } in tensors {
+                    engine.give_kept(name, *meta, words.clone());
+                }
+            }
+            engine.greet(contract)?;
+            let mut last = None;
+            let opened = run.each(&mut Session::new(engine), &mut |training| {
+                if training.done() == run.until {
+                    last = Some(Checkpoint::of(training, contract.attempt, holder).unwrap());
+                }
+                Ok::<_, Error>(())
+            })?;
+            Ok::<_, Error>((last.unwrap(), opened))
+        },
+    );
+    ends.unwrap().map(Result::unwrap)
 }
 
 /// The share of rows whose answer lies on the side of its class.

@@ -58,8 +58,12 @@ impl Run {
 
 /// |z + add| < 2^this.
 fn bound_with(task: &Task<'_, Cipher>) -> u8 {
-    let bound = bound_of(task.meta);
-    match task.add {
+    with_added(bound_of(task.meta), task.add)
+}
+
+/// The same, for |z| < 2^bound.
+pub(super) fn with_added(bound: u8, add: u64) -> u8 {
+    match add {
         0 => bound,
         add => bound.max(64 - (add.leading_zeros() as u8) - 1) + 1,
     }

@@ -32,6 +32,11 @@ pub struct Costs {
     words: usize,
 }
 
+/// Of messages.
+fn of(messages: &[[usize; 2]]) -> Bytes {
+    [0, 1].map(|i| messages.iter().map(|words| bytes(words[i])).sum())
+}
+
 fn bytes(words: usize) -> u64 {
     if words == 0 { 0 } else { frame_bytes(words) as u64 }
 }
@@ -78,15 +83,28 @@ impl Costs {
         [bytes(self.words * self.ciphertexts(shape)), 0]
     }
 
+    /// Words of a ciphertext.
+    pub(super) const fn words(&self) -> usize {
+        self.words
+    }
+
     /// Of gating n values, comparisons apart.
     #[must_use]
     pub fn gate(n: usize) -> Bytes {
-        [bytes(asks(n.div_ceil(64))) + bytes(4 * n); 2]
+        of(&Self::gate_words(n))
+    }
+
+    pub(super) const fn gate_words(n: usize) -> [[usize; 2]; 2] {
+        [[asks(n.div_ceil(64)); 2], [4 * n; 2]]
     }
 
     /// Of making numbers of n bits.
     #[must_use]
     pub fn numbers(n: usize) -> Bytes {
-        [bytes(4 * n), bytes(asks(n.div_ceil(64)))]
+        of(&Self::numbers_words(n))
+    }
+
+    pub(super) const fn numbers_words(n: usize) -> [[usize; 2]; 2] {
+        [[0, asks(n.div_ceil(64))], [4 * n, 0]]
     }
 }

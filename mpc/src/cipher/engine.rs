@@ -37,7 +37,7 @@ impl Engine for Cipher {
         let len = match &data {
             Given::Share(words) => words.len(),
             Given::Ciphertexts(all) if self.ground.holds => all.len(),
-            Given::Ciphertexts(_) => expected,
+            Given::Ciphertexts(_) | Given::Kept(_) => expected,
         };
         if given != meta || len != expected {
             return Err(wrong(format!(
@@ -51,6 +51,7 @@ impl Engine for Cipher {
                 self.ground.key.to_words(&all).map_err(Self::failed(op))?;
                 Ok(Secret::of_singles(&self.ground, meta.shape, || all))
             }
+            Given::Kept(words) => self.of_kept(meta, &words).map_err(wrong),
         }
     }
 

@@ -25,19 +25,24 @@
 //! than it but with probability 2^-190; that is the one thing that could be wrong.)
 //!
 //! - `secret`: tensors of ciphertexts; `veil`: masked ones; `int`: integers of a few words
-//! - `cost`: bytes as formulas
+//! - `cost`: bytes as formulas; `count`: a whole program by them
+//! - `keep`: what outlives a run: checkpoints, the released model
 //! - `moves`: what is said; `product`, `act`: what is made of it; `engine`: the trait
 
 mod act;
 mod cost;
+mod count;
 mod engine;
 mod int;
+mod keep;
 mod moves;
 mod product;
 mod secret;
 mod veil;
 
 pub use cost::{Bytes, Costs};
+pub use count::Counting;
+pub use keep::Release;
 pub use secret::Secret;
 pub use veil::{Table as CipherRows, Veil};
 
@@ -49,7 +54,7 @@ use crate::prg::{Attempt, Party as Side};
 use crate::tensor::Meta;
 use crate::transfer::Transfers;
 use dyad_bcp::{Ciphertext, Fresh, Plaintext, Pool, PublicKey};
-use secret::{Ground, VALUE_BITS, WIDTH};
+use secret::{Ground, VALUE_BITS};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -69,6 +74,8 @@ enum Given {
     Share(Vec<u64>),
     /// At C1, a ciphertext for each entry; at C0 nothing, but that it is so.
     Ciphertexts(Vec<Ciphertext>),
+    /// What an earlier run kept: at C1 packed ciphertexts as words, at C0 none.
+    Kept(Vec<u64>),
 }
 
 /// One of the two clouds.
@@ -110,13 +117,11 @@ impl Cipher {
         link: Box<dyn Link>,
         opener: Option<Box<dyn Opener>>,
     ) -> Result<Self> {
-        // A sign beside the slots.
-        let slots = (key.params().size().bits() - 2) / WIDTH;
-        if slots == 0 {
+        let ground = Ground::new(key, side == Side::One);
+        if ground.slots == 0 {
             let source = dyad_bcp::Error::Packing("a blinded value needs a modulus of 147 bits");
             return Err(Error::Ciphertexts { op: BEFORE, source });
         }
-        let ground = Ground { key: key.clone(), slots, holds: side == Side::One };
         Ok(Self {
             ground: Arc::new(ground),
             line: Line::new(side, &attempt.job, link),

@@ -104,6 +104,21 @@ fn singles(x: &Veil) -> Option<Want<'_>> {
     (!missing.is_empty()).then_some(Want::Rows(x, missing))
 }
 
+/// Ciphertexts that C0 is to make of the factors of a product; they count as made from now on.
+pub(super) fn wanted(form: Product, x: &Veil, y: &Veil) -> usize {
+    let mut wants: Vec<Want<'_>> = singles(x).into_iter().collect();
+    match form {
+        Product::Matrix(t) if y.0.packed[usize::from(t.second())].get().is_none() => {
+            wants.push(Want::Packed(y, t.second()));
+        }
+        Product::Entries if !Arc::ptr_eq(&x.0, &y.0) => wants.extend(singles(y)),
+        Product::Matrix(_) | Product::Entries => {}
+    }
+    let count = wants.iter().map(|want| want.groups().len()).sum();
+    wants.iter().for_each(|want| want.keep(vec![]));
+    count
+}
+
 /// Encryptions of -X~ one by one, at C1.
 fn single_ciphertexts(x: &Veil) -> Vec<Ciphertext> {
     match &x.0.rows {

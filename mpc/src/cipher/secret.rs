@@ -36,6 +36,13 @@ pub(super) struct Ground {
 }
 
 impl Ground {
+    /// Under this key, at C1 or not.
+    pub(super) fn new(key: &PublicKey, holds: bool) -> Self {
+        // A sign beside the slots.
+        let slots = (key.params().size().bits() - 2) / WIDTH;
+        Self { key: key.clone(), slots, holds }
+    }
+
     /// Slots of each ciphertext of a packed tensor, and how many there are in a row.
     pub(super) fn row(&self, shape: Shape) -> (usize, usize) {
         let count = shape.cols.div_ceil(self.slots);
@@ -189,7 +196,7 @@ impl Secret {
     }
 
     /// Its ciphertexts packed, or one by one: of what is neither bits nor to be done later.
-    fn as_form(&self, form: Form) -> Vec<Ciphertext> {
+    pub(super) fn as_form(&self, form: Form) -> Vec<Ciphertext> {
         let key = &self.ground.key;
         match &self.body {
             Body::Known(words) => {

@@ -76,7 +76,9 @@ impl Table {
         let of = x.shape;
         let rows = Some((self.clone(), rows.to_vec()));
         let packed = [OnceLock::new(), OnceLock::new()];
-        let (x, ints) = (x.view(of, &view), viewed(ints, of, &view).into());
+        // What is too wide for a product has no numbers.
+        let ints = if *bits > MOST_BITS { vec![] } else { viewed(ints, of, &view) };
+        let (x, ints) = (x.view(of, &view), ints.into());
         let (bits, signed, singles) = (*bits, *signed, OnceLock::new());
         Veil(Arc::new(Inner { x, ints, bits, signed, singles, packed, rows }))
     }

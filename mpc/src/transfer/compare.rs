@@ -29,7 +29,7 @@ use crate::prg::{Label, Party as Side, Prg, Seed, Stream};
 pub const AT_ONCE: usize = 1 << 15;
 
 /// Bits of a message: eq and lt.
-const OFFERED: u32 = 2;
+pub(super) const OFFERED: u32 = 2;
 
 impl Transfers {
     /// Shares of [a mod 2^bits < b mod 2^bits], 64 a word, of a at C0 and b at C1.

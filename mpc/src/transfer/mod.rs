@@ -27,6 +27,7 @@
 
 mod base;
 mod compare;
+pub(crate) mod cost;
 mod extend;
 pub(crate) mod forms;
 mod hash;

@@ -8,6 +8,7 @@ mod world;
 
 mod costs;
 mod hostile;
+mod keep;
 mod leaks;
 
 use common::Small;

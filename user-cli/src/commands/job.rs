@@ -1,18 +1,18 @@
 //! Jobs.
 
 use super::{Context, Output, names};
-use crate::args::{Approve, Estimate, Metric, Propose, Release, What};
+use crate::args::{Approve, Estimate, Metric, Propose, What};
 use crate::screen::{Unit, say};
 use crate::{ask, words};
 use anyhow::{Context as _, bail};
 use dyad_client::Client;
 use dyad_client::job::{
-    self, Described, Finished, Line, Prepared, Proposal, Speed, State, Status, Training,
+    self, Described, Finished, Line, Prepared, Proposal, State, Status, Training,
     estimate as estimated,
 };
 use dyad_client::study::Frozen;
 use dyad_learn::{Loss, Plan};
-use dyad_protos::job::Opening;
+use dyad_protos::job::{Engine, Opening, Randomness};
 use dyad_protos::{Document, Hex, Job, Name};
 use serde_json::{Value, json};
 use std::fmt::Write;
@@ -59,16 +59,16 @@ async fn prepare(context: &Context, client: &Client, what: &What) -> anyhow::Res
         (None, None) => bail!("say what is trained: --model logistic, linear or mlp:32,16"),
     };
     let uploads = uploads(client, &study, &what.uploads).await?;
+    let (engine, randomness, opening) = what.means();
     let task = context.screen.task();
     task.busy("asking both clouds how rows match");
     let prepared = client
         .prepare(&Proposal {
             study: &study,
             training,
-            opening: match what.release {
-                Release::Each => Opening::Each,
-                Release::Joint => Opening::Joint,
-            },
+            engine,
+            randomness,
+            opening,
             recipients: names(&what.recipients)?,
             may_predict: names(&what.may_predict)?,
             uploads,
@@ -133,14 +133,13 @@ async fn uploads(client: &Client, study: &Name, named: &[String]) -> anyhow::Res
 
 pub(crate) async fn estimate(context: &Context, wanted: Estimate) -> anyhow::Result<Output> {
     let client = context.client()?;
-    let (plan, test_rows, cost) = if let Some(digits) = &wanted.job {
+    let (study, job, plan, cost) = if let Some(digits) = &wanted.job {
         let (study, job) = client.job_named(digits).await?;
         let reviewed = client.review(&study, &job).await?;
-        let test_rows = reviewed.status.job.test_rows;
-        (reviewed.training.plan().clone(), test_rows, reviewed.cost)
+        (reviewed.study, reviewed.status.job, reviewed.training.plan().clone(), reviewed.cost)
     } else {
         let prepared = prepare(context, &client, &wanted.what).await?;
-        (prepared.training.plan().clone(), prepared.job.test_rows, prepared.cost)
+        (prepared.study, prepared.job, prepared.training.plan().clone(), prepared.cost)
     };
     let line = Line {
         round_trip: Duration::try_from_secs_f64(wanted.round_trip / 1000.0)
@@ -150,8 +149,8 @@ pub(crate) async fn estimate(context: &Context, wanted: Estimate) -> anyhow::Res
     if line.bits.is_nan() || line.bits <= 0.0 {
         bail!("--bandwidth is a number of megabits a second, more than 0");
     }
-    let speed = tokio::task::block_in_place(Speed::measure);
-    let it = estimated(&plan, test_rows, cost, speed, line);
+    let speed = tokio::task::block_in_place(|| client.speed(&study, &job))?;
+    let it = estimated(&plan, job.test_rows, cost, speed, line);
     let text = format!(
         "steps        {}\nrounds       {}\nbytes        {} from C0, {} from C1, {} dealt to C1\n\
          memory       about {} in each cloud\ntime         about {}: {} computing, {} waiting for \
@@ -365,8 +364,8 @@ fn described(client: &Client, study: &Frozen, job: &Document<Job>, plan: &Plan) 
     };
     let text = format!(
         "job {}\n  study      {}\n  author     {}, with release {}\n  model      {} ({loss}), {} \
-         weights\n  training   {} epochs of {} steps, batches of {}, rate {}\n  rows       {} to \
-         train on, {} to measure on; {out}\n  measured   {metrics}: opened to all owners\n  release    \
+         weights\n  training   {} epochs of {} steps, batches of {}, rate {}\n  computed   {}\n  rows       {} \
+         to train on, {} to measure on; {out}\n  measured   {metrics}: opened to all owners\n  release    \
          {release}\n  gets it    {}\n",
         Hex(job.digest()),
         study.study.draft.name,
@@ -378,6 +377,7 @@ fn described(client: &Client, study: &Frozen, job: &Document<Job>, plan: &Plan) 
         words::count(plan.steps_per_epoch()),
         train.batch,
         plan.rate(0),
+        computed(job),
         words::count(job.rows - job.test_rows),
         words::count(job.test_rows),
         words::names(&job.recipients),
@@ -390,6 +390,15 @@ fn described(client: &Client, study: &Frozen, job: &Document<Job>, plan: &Plan) 
     let mine = job.uploads.iter().filter(|upload| upload.owner == *client.name()).count();
     let owners = words::names(&owners);
     format!("{text}{asks}  data of    {owners}; uploads of yours: {mine}\n")
+}
+
+/// On what, and whose randomness.
+const fn computed(job: &Job) -> &'static str {
+    match (job.engine, job.randomness) {
+        (Engine::Share, Randomness::Dealer) => "on shares; the key centre deals randomness",
+        (Engine::Share, Randomness::Pairwise) => "on shares, by the two clouds alone",
+        (Engine::Cipher, _) => "on ciphertexts under the unified key, by the two clouds alone",
+    }
 }
 
 fn uploads_of(uploads: &[Finished]) -> String {
@@ -437,6 +446,8 @@ fn json_of(study: &Frozen, status: &Status) -> Value {
         "author": status.job.author.as_str(),
         "state": status.state,
         "reason": status.reason,
+        "engine": status.job.engine,
+        "randomness": status.job.randomness,
         "release": match status.job.opening { Opening::Each => "each", Opening::Joint => "joint" },
         "recipients": names(&status.job.recipients),
         "rows": status.job.rows,
