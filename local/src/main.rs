@@ -7,7 +7,7 @@ mod screen;
 mod story;
 mod sums;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use screen::Screen;
 use std::error::Error;
 use std::io::{self, Write};
@@ -30,7 +30,7 @@ Examples:
       three hospitals, 569 patients, a network; ends with a table
   dyad-local train --owner a.csv --owner b.csv --label y --model mlp:32,16 --epochs 10
       your own files, one for each owner
-  dyad-local train --owner a.csv --owner b.csv --label y --model mlp:16 --epochs 1 --cipher
+  dyad-local train --owner a.csv --owner b.csv --label y --model mlp:16 --epochs 1 --engine cipher
       the same on ciphertexts, as in the paper
   dyad-local sums
       the set-up phase of the paper: encrypted columns under one key, added and opened together
@@ -76,13 +76,14 @@ pub(crate) struct Train {
     /// Upload as packed ciphertexts, as in the paper. Slower.
     #[arg(long)]
     packed: bool,
-    /// Train on ciphertexts under the unified key, as in the paper, by the two clouds alone. Takes a
-    /// second or more a step.
-    #[arg(long, conflicts_with = "pairwise")]
-    cipher: bool,
-    /// Train on shares by the two clouds alone: they make the randomness, the key centre deals none.
-    #[arg(long)]
-    pairwise: bool,
+    /// How it is computed: on shares; or on ciphertexts, as in the paper, by the two clouds alone,
+    /// which takes a second or more a step.
+    #[arg(long, value_enum, default_value_t = Engine::Share)]
+    engine: Engine,
+    /// Who makes the clouds' randomness: the key centre; or the two clouds, which need no key centre
+    /// then. On ciphertexts the two clouds do.
+    #[arg(long, value_enum, default_value_t = Randomness::Dealer)]
+    randomness: Randomness,
     /// Open the model with partial decryptions of all owners, as in the paper.
     #[arg(long)]
     joint: bool,
@@ -93,6 +94,28 @@ pub(crate) struct Train {
     /// master key is public.
     #[arg(long, value_name = "BITS")]
     fresh: Option<usize>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Engine {
+    Share,
+    Cipher,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Randomness {
+    Dealer,
+    Pairwise,
+}
+
+impl Train {
+    fn on_ciphertexts(&self) -> bool {
+        self.engine == Engine::Cipher
+    }
+
+    fn alone(&self) -> bool {
+        self.on_ciphertexts() || self.randomness == Randomness::Pairwise
+    }
 }
 
 fn main() -> ExitCode {

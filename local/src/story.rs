@@ -65,14 +65,14 @@ impl Wish {
         Ok(Self {
             training,
             mode: if train.packed { Mode::Packed } else { Mode::Sealed },
-            engine: if train.cipher { Engine::Cipher } else { Engine::Share },
-            randomness: if train.cipher || train.pairwise {
-                Randomness::Pairwise
-            } else {
-                Randomness::Dealer
-            },
+            engine: if train.on_ciphertexts() { Engine::Cipher } else { Engine::Share },
+            randomness: if train.alone() { Randomness::Pairwise } else { Randomness::Dealer },
             // What was trained on ciphertexts is in no shares.
-            opening: if train.joint || train.cipher { Opening::Joint } else { Opening::Each },
+            opening: if train.joint || train.on_ciphertexts() {
+                Opening::Joint
+            } else {
+                Opening::Each
+            },
             leave_out: train.leave_out,
             parameters: train.fresh.map_or(Parameters::InsecureDemo, Parameters::Fresh),
         })

@@ -187,3 +187,69 @@ impl Job {
         owners.into_iter().collect()
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn job(engine: Engine, randomness: Randomness, opening: Opening) -> Job {
+        let north: Name = "north".parse().unwrap();
+        let zero = Hex([0; 32]);
+        Job {
+            version: VERSION,
+            id: Hex([0; 16]),
+            study: zero,
+            author: north.clone(),
+            release: "1".into(),
+            program: zero,
+            opening,
+            recipients: vec![north.clone()],
+            may_predict: vec![],
+            left_out: 0,
+            rows: 2,
+            rows_digest: zero,
+            test_rows: 0,
+            split: 1,
+            checkpoint: 1,
+            engine,
+            randomness,
+            uploads: vec![Upload { owner: north, manifest: zero, c0: zero, c1: zero }],
+            train: toml::Table::new(),
+        }
+    }
+
+    #[test]
+    fn engines_randomness_and_releases_that_go_together() {
+        use {Engine::*, Opening::*, Randomness::*};
+        for (engine, randomness, opening, refused) in [
+            (Share, Dealer, Each, None),
+            (Share, Dealer, Joint, None),
+            (Share, Pairwise, Each, None),
+            (Share, Pairwise, Joint, None),
+            (Cipher, Pairwise, Joint, None),
+            (Cipher, Dealer, Joint, Some("pairwise")),
+            (Cipher, Pairwise, Each, Some("joint")),
+        ] {
+            let checked = job(engine, randomness, opening).check();
+            match refused {
+                None => assert_eq!(checked, Ok(()), "{engine} {randomness}"),
+                Some(remedy) => assert!(checked.unwrap_err().contains(remedy)),
+            }
+        }
+    }
+
+    /// Signed texts say them in these words.
+    #[test]
+    fn their_words() {
+        let text = toml::to_string(&job(Engine::Cipher, Randomness::Pairwise, Opening::Joint));
+        let text = text.unwrap();
+        for line in ["engine = \"cipher\"", "randomness = \"pairwise\"", "opening = \"joint\""] {
+            assert!(text.contains(line), "{line} in {text}");
+        }
+        assert_eq!(Engine::Cipher.to_string(), "cipher");
+        assert_eq!(Randomness::Pairwise.to_string(), "pairwise");
+        let other = text.replace("\"cipher\"", "\"clear\"");
+        assert!(toml::from_str::<Job>(&other).is_err());
+    }
+}

@@ -350,23 +350,14 @@ impl What {
     pub(crate) fn means(&self) -> (job::Engine, job::Randomness, job::Opening) {
         let cipher = self.engine == Engine::Cipher;
         let engine = if cipher { job::Engine::Cipher } else { job::Engine::Share };
-        let randomness = match self.randomness {
-            Some(Randomness::Dealer) => job::Randomness::Dealer,
-            Some(Randomness::Pairwise) => job::Randomness::Pairwise,
-            None if cipher => job::Randomness::Pairwise,
-            None => job::Randomness::Dealer,
-        };
-        let opening = match self.release {
-            Some(Release::Each) => job::Opening::Each,
-            Some(Release::Joint) => job::Opening::Joint,
-            None if cipher => job::Opening::Joint,
-            None => job::Opening::Each,
-        };
-        (engine, randomness, opening)
+        let pairwise = self.randomness.map_or(cipher, |asked| asked == Randomness::Pairwise);
+        let joint = self.release.map_or(cipher, |asked| asked == Release::Joint);
+        let randomness = if pairwise { job::Randomness::Pairwise } else { job::Randomness::Dealer };
+        (engine, randomness, if joint { job::Opening::Joint } else { job::Opening::Each })
     }
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Release {
     /// Each cloud seals its share to each recipient
     Each,

@@ -291,6 +291,29 @@ mod tests {
         }
     }
 
+    /// Nobody deals weights where nothing is dealt.
+    #[test]
+    fn secret_starts_want_a_dealer() {
+        let draft = draft(8, 10, 2);
+        let job = Training::of("mlp:8".parse().unwrap()).describe(&draft, 80, true).unwrap();
+        let job = dyad_learn::Job { start: Start::Dealer, ..job };
+        let facts = Facts {
+            train: &toml::Table::try_from(&job).unwrap(),
+            rows: 100,
+            test_rows: 20,
+            split: 1,
+            checkpoint: 10,
+            features: 20,
+            classes: 2,
+            fraction_bits: 8,
+            value_bits: 10,
+            dealt: true,
+        };
+        assert!(Signed::read(&facts).is_ok());
+        let refused = Signed::read(&Facts { dealt: false, ..facts }).unwrap_err().to_string();
+        assert!(refused.contains("start") && refused.contains("take a seed"), "{refused}");
+    }
+
     #[test]
     fn scales_are_the_usual_ones_where_there_is_room() {
         let training = Training::of("mlp:32,16".parse().unwrap());

@@ -5,6 +5,7 @@ use dyad_bcp::packing::{Slot, SlotLayout};
 use dyad_bcp::{Plaintext, PublicKey};
 use dyad_learn::signed::Signed;
 use dyad_mpc::cipher::Release;
+use dyad_mpc::tensor::Shape;
 use dyad_protos::job::{Engine, Job};
 use zeroize::Zeroizing;
 
@@ -28,7 +29,7 @@ impl Bodies {
         Ok(match job.engine {
             Engine::Share => Self::Sums {
                 layout: SlotLayout::new(key.params(), 64, 0)?,
-                words: shapes.map(|shape| shape.len()).sum(),
+                words: shapes.map(Shape::len).sum(),
             },
             Engine::Cipher => Self::Numbers(Release::of(key, shapes)),
         })

@@ -229,6 +229,12 @@ async fn programs_ids_and_nonces_are_checked() {
     let nonsense = scene.request(&document(&nonsense), [1, 2]);
     world.refused(Cause::Program, scene.ask(Side::One, &nonsense).await);
 
+    let mut alone = scene.job(1);
+    alone.randomness = Randomness::Pairwise;
+    let alone = scene.request(&document(&alone), [1, 2]);
+    let said = world.refused(Cause::Message, scene.ask(Side::One, &alone).await);
+    assert!(said.contains("nothing is dealt"), "{said}");
+
     let job = document(&scene.job(1));
     let good = scene.request(&job, [1, 2]);
     let same = scene.request(&job, [1, 1]);

@@ -53,9 +53,13 @@ impl Counting {
             return;
         }
         if !std::mem::replace(&mut self.begun, true) {
-            BASE.into_iter().for_each(|words| self.message([words; 2]));
+            for words in BASE {
+                self.message([words; 2]);
+            }
         }
-        messages.iter().for_each(|words| self.message(*words));
+        for words in messages {
+            self.message(*words);
+        }
     }
 
     /// Ciphertexts from C1 that C0 opens.
@@ -84,7 +88,9 @@ impl Counting {
 
     fn settle(&mut self, xs: &[&Secret]) -> Vec<Secret> {
         let mut found: Vec<Arc<Leaf>> = Vec::new();
-        xs.iter().for_each(|x| x.pending(false, &mut found));
+        for x in xs {
+            x.pending(false, &mut found);
+        }
         if !found.is_empty() {
             let (bits, packed): (Vec<_>, Vec<_>) =
                 found.iter().partition(|leaf| leaf.form == Form::Bits);

@@ -115,7 +115,9 @@ pub(super) fn wanted(form: Product, x: &Veil, y: &Veil) -> usize {
         Product::Matrix(_) | Product::Entries => {}
     }
     let count = wants.iter().map(|want| want.groups().len()).sum();
-    wants.iter().for_each(|want| want.keep(vec![]));
+    for want in &wants {
+        want.keep(vec![]);
+    }
     count
 }
 
