@@ -196,3 +196,50 @@ fn the_readmes_commands_run() {
     }
     assert!(count >= 5, "{count} commands");
 }
+
+/// What the maps point to is there: files and folders, and in a file the names beside it.
+#[test]
+fn maps_point_to_what_is_there() {
+    let root = workspace();
+    let (mut paths, mut names) = (0, 0);
+    let mut absent = Vec::new();
+    for map in ["docs/paper-map.md", "docs/threat-model.md", "docs/security.md"] {
+        let text = read(map);
+        for line in text.lines() {
+            // Parts between back quotes are every second one.
+            let parts: Vec<&str> = line.split('`').collect();
+            let mut file: Option<&str> = None;
+            for (i, quoted) in parts.iter().enumerate().skip(1).step_by(2) {
+                let is_path = quoted.contains('/')
+                    && quoted.chars().all(|c| c.is_ascii_alphanumeric() || "_-./".contains(c));
+                // Folders of stores are no folders of the project.
+                let first = quoted.split('/').next().unwrap_or_default();
+                let ours = quoted.ends_with('/') && root.join(first).exists();
+                if is_path && (quoted.ends_with(".rs") || ours) {
+                    paths += 1;
+                    if !root.join(quoted).exists() {
+                        absent.push(format!("{map}: {quoted}"));
+                    }
+                    file = quoted.ends_with(".rs").then_some(*quoted);
+                    continue;
+                }
+                // `file` (`name`, `Type::name`)
+                let before = parts[i - 1];
+                if !matches!(before, " (" | ", ") {
+                    file = None;
+                }
+                let is_name = quoted.chars().all(|c| c.is_ascii_alphanumeric() || "_:".contains(c));
+                if let (Some(file), true) = (file, is_name && !quoted.is_empty()) {
+                    names += 1;
+                    let source = std::fs::read_to_string(root.join(file)).unwrap_or_default();
+                    let name = quoted.rsplit(':').next().unwrap_or_default();
+                    if !source.contains(name) {
+                        absent.push(format!("{map}: {quoted} in {file}"));
+                    }
+                }
+            }
+        }
+    }
+    assert!(paths > 200 && names > 100, "{paths} paths, {names} names: the maps are read wrongly");
+    assert!(absent.is_empty(), "not there:\n{}", absent.join("\n"));
+}
