@@ -81,7 +81,12 @@ impl Line {
         self.greet_as(contract, false, Role::OnCiphertexts)
     }
 
-    fn greet_as(&mut self, contract: &Contract, offline: bool, role: fn(Side) -> Role) -> Result<()> {
+    fn greet_as(
+        &mut self,
+        contract: &Contract,
+        offline: bool,
+        role: fn(Side) -> Role,
+    ) -> Result<()> {
         let (mine, theirs) = (role(self.side), role(self.side.peer()));
         contract.greet(&mut self.link, &self.who, mine, theirs, offline, self.limit)
     }

@@ -78,8 +78,7 @@ impl Pairwise {
             starts.push(at);
             at = at.after(&recipe.plan, wanted.entries);
         }
-        let mut made =
-            Made { masks: zeros(at.masks as usize), dealt: zeros(at.dealt as usize) };
+        let mut made = Made { masks: zeros(at.masks as usize), dealt: zeros(at.dealt as usize) };
         let entries: Vec<usize> = wanted.iter().map(|wanted| wanted.entries).collect();
         for turn in turns(&entries) {
             let part = |(i, entries): (usize, Range<usize>)| Part {

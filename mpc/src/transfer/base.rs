@@ -45,7 +45,12 @@ fn scalar() -> Zeroizing<Scalar> {
 }
 
 /// H_j of transfer `number`.
-fn to_group(context: &Context, number: usize, j: u8, point: &CompressedRistretto) -> RistrettoPoint {
+fn to_group(
+    context: &Context,
+    number: usize,
+    j: u8,
+    point: &CompressedRistretto,
+) -> RistrettoPoint {
     let mut hash = Sha512::new();
     hash.update(b"dyad-mpc base transfer point v2");
     hash.update(context.as_bytes());

@@ -145,9 +145,8 @@ fn open_and_fold(
     let first = line.side() == Side::Zero;
     let blocks = inputs.first().map_or(0, |input| input.len());
     let masked = layer.opened.iter().zip(masks);
-    let mine: Vec<u64> = masked
-        .flat_map(|(i, mask)| inputs[*i].iter().zip(&**mask).map(|(x, m)| x ^ m))
-        .collect();
+    let mine: Vec<u64> =
+        masked.flat_map(|(i, mask)| inputs[*i].iter().zip(&**mask).map(|(x, m)| x ^ m)).collect();
     let theirs = line.swap(op, &mine, mine.len())?;
     let mut outputs: Vec<Words> = (0..layer.outputs()).map(|_| zeros(blocks)).collect();
     vectorised(|| {

@@ -96,7 +96,11 @@ pub enum Refused {
 }
 
 /// Words of something, as many as are due.
-pub(crate) const fn sized(what: &'static str, got: usize, due: usize) -> std::result::Result<(), Refused> {
+pub(crate) const fn sized(
+    what: &'static str,
+    got: usize,
+    due: usize,
+) -> std::result::Result<(), Refused> {
     if got == due { Ok(()) } else { Err(Refused::Length { what, got, due }) }
 }
 
