@@ -3,7 +3,8 @@
 use crate::figure::Figure;
 use crate::measure::{core_seconds, median, on_one_core};
 use crate::{Bench, Done, Show};
-use dyad_mpc::transfer::{Receiver, Sender};
+use dyad_mpc::prg::{Attempt, Party as Side};
+use dyad_mpc::transfer::{Context, Receiver, Refused, Sender};
 
 pub(crate) const BENCHES: &[Bench] = &[
     Bench {
@@ -20,9 +21,11 @@ const COUNT: usize = 1 << 22;
 const RUNS: usize = 9;
 
 /// Both ends of one direction. They are one process's, so what one sends the other can take.
-fn ends() -> Result<(Sender, Receiver), String> {
-    let (begun, asks) = Sender::begin();
-    let (receiver, answer) = Receiver::begin(&asks)?;
+fn ends() -> Result<(Sender, Receiver), Refused> {
+    let attempt = Attempt { job: [0; 32], nonces: [[0; 16]; 2] };
+    let context = Context::new(&attempt, Side::Zero);
+    let (begun, asks) = Sender::begin(&context);
+    let (receiver, answer) = Receiver::begin(&context, &asks)?;
     Ok((begun.finish(&asks, &answer)?, receiver))
 }
 
@@ -42,13 +45,15 @@ fn extension(show: Show<'_>) -> Done {
             })
         })?;
         sent = 8 * rows.len();
-        let (sending, ()) = on_one_core(|| {
+        let (sending, done) = on_one_core(|| {
             core_seconds(|| {
-                let rows = sender.answer(&rows, bits.len());
+                let rows = sender.answer(&rows, bits.len())?;
                 rows.keys(0..COUNT, 1, &mut zero);
                 rows.other_keys(0..COUNT, 1, &mut one);
+                Ok::<_, Refused>(())
             })
         })?;
+        done?;
         times[0].push(receiving);
         times[1].push(sending);
     }

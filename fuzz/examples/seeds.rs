@@ -32,6 +32,9 @@ fn main() {
     for (target, name, bytes) in dyad_fuzz::training::seed_files() {
         write(target, name, &bytes);
     }
+    for (name, bytes) in dyad_fuzz::transfers::seed_files() {
+        write("transfers", name, &bytes);
+    }
 }
 
 /// Five values in slots of 90 bits, two to a plaintext.

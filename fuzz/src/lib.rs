@@ -4,7 +4,9 @@
 //!
 //! Every function returns whether the bytes were accepted.
 
+mod lines;
 pub mod training;
+pub mod transfers;
 
 use dyad_bcp::packing::SlotLayout;
 use dyad_bcp::{

@@ -1,50 +1,17 @@
 //! What the parties of a training take from others: frames, files of correlations, checkpoints,
 //! texts of jobs.
 
+use crate::lines::{ATTEMPT, LIMIT, Record, Replay, Small, Tap, X, stream, told};
 use bytes::Bytes;
 use dyad_learn::Job;
 use dyad_learn::checkpoint::Checkpoint;
 use dyad_mpc::correlations::{FileSink, FileSource, LinkSink, LinkSource};
-use dyad_mpc::engine::{Audience, Engine, Transpose};
 use dyad_mpc::link::{Link, LinkError, memory, tcp};
-use dyad_mpc::prg::{Attempt, Party as Side, Seed};
-use dyad_mpc::tensor::Meta;
+use dyad_mpc::prg::{Party as Side, Seed};
 use dyad_mpc::together::{Program, cost};
-use dyad_mpc::{Contract, Dealer, Error, Party, Result, Session, Shift};
+use dyad_mpc::{Contract, Dealer, Party, Result, Session};
 use sha2::{Digest, Sha256};
-use std::collections::VecDeque;
-use std::sync::{Arc, LazyLock, Mutex};
-use std::time::{Duration, Instant};
-
-/// Every kind of message, on few numbers.
-struct Small;
-
-const X: Meta = Meta::new(2, 2, 10, 20);
-
-impl Program for Small {
-    fn run<E: Engine>(&self, e: &mut Session<E>) -> Result<Vec<E::Opened>> {
-        let x = e.input("x", X)?;
-        let w = e.dealer_input("w", X)?;
-        let table = e.prepare(x)?;
-        let mut last = None;
-        for step in 1..=2 {
-            e.step(step)?;
-            let x = e.rows(&table, &[1, 0])?;
-            let w = e.mask_one(&w)?;
-            let z = e.matmul(&x, &w, Transpose::None)?;
-            last = e.relu(&[(&z, Shift::nearest(12))])?.pop();
-            e.agree()?;
-        }
-        let Some((y, bit)) = last else { return Ok(vec![]) };
-        let bits = e.number(&bit)?;
-        let mut opened = e.open(&[&y], Audience::All)?;
-        opened.extend(e.open(&[&bits], Audience::One(Side::One))?);
-        Ok(opened)
-    }
-}
-
-const ATTEMPT: Attempt = Attempt { job: [7; 32], nonces: [[1; 16], [2; 16]] };
-const LIMIT: Duration = Duration::from_secs(10);
+use std::sync::{Arc, LazyLock};
 
 fn seeds() -> [Seed; 2] {
     [Side::Zero, Side::One].map(|side| Seed::derive(&[9; 32], &ATTEMPT, side))
@@ -54,36 +21,6 @@ static CONTRACT: LazyLock<Contract> = LazyLock::new(|| {
     let [zero, one] = seeds();
     Contract::new(ATTEMPT, cost(&Small).expect("it runs").1, [&zero, &one])
 });
-
-type Received<T> = std::result::Result<T, LinkError>;
-
-/// Gives frames as they are, one after the other; what is sent goes nowhere.
-struct Replay(VecDeque<Bytes>);
-
-impl Link for Replay {
-    fn send(&mut self, _: Bytes) -> Received<()> {
-        Ok(())
-    }
-
-    fn recv(&mut self, _: Instant) -> Received<Bytes> {
-        self.0.pop_front().ok_or(LinkError::Closed)
-    }
-}
-
-/// Takes note of what comes in.
-struct Tap(memory::MemoryLink, Arc<Mutex<Vec<Bytes>>>);
-
-impl Link for Tap {
-    fn send(&mut self, frame: Bytes) -> Received<()> {
-        self.0.send(frame)
-    }
-
-    fn recv(&mut self, by: Instant) -> Received<Bytes> {
-        let frame = self.0.recv(by)?;
-        self.1.lock().expect("nobody panics").push(frame.clone());
-        Ok(frame)
-    }
-}
 
 fn give(mut party: Party, share: u64) -> Party {
     party.give("x", X, vec![share, 2, 3, 4]);
@@ -121,7 +58,7 @@ fn computes(mut party: Party) -> Result<()> {
 
 /// What C0 has from C1, C1 from C0, C1 from the dealer and the dealer from C1, in an honest run.
 static HONEST: LazyLock<[Vec<Bytes>; 4]> = LazyLock::new(|| {
-    let records: [Arc<Mutex<Vec<Bytes>>>; 4] = Default::default();
+    let records: [Record; 4] = Default::default();
     let tap = |i: usize, link| Tap(link, Arc::clone(&records[i]));
     let ((a, b), (c, d)) = (memory::pair(), memory::pair());
     let (zero, one) = (zero(tap(0, a)), one(tap(1, b), tap(2, c)));
@@ -133,12 +70,6 @@ static HONEST: LazyLock<[Vec<Bytes>; 4]> = LazyLock::new(|| {
     });
     records.map(|record| record.lock().expect("nobody panics").clone())
 });
-
-/// Frames as a socket gives them: their lengths before them.
-fn stream(frames: &[Bytes]) -> Vec<u8> {
-    let length = |frame: &Bytes| (frame.len() as u32).to_le_bytes();
-    frames.iter().flat_map(|frame| [&length(frame)[..], frame].concat()).collect()
-}
 
 /// What a socket gives, cut into frames: the frames with their lengths are the same bytes again.
 pub fn link(bytes: &[u8]) -> bool {
@@ -165,19 +96,6 @@ pub fn frames(bytes: &[u8]) -> bool {
         told(error);
     }
     result.is_ok() && matches!(end, LinkError::Closed)
-}
-
-/// An error can be said, and is about the line or what came over it.
-fn told(error: &Error) {
-    assert!(!error.to_string().is_empty());
-    let of_the_line = matches!(
-        error,
-        Error::Link { .. }
-            | Error::Frame { .. }
-            | Error::Different { .. }
-            | Error::Correlations { .. }
-    );
-    assert!(of_the_line, "{error}");
 }
 
 /// A file of correlations as it is, and with the checks of its frames put right: no fuzzer finds

@@ -20,34 +20,43 @@ pub struct Contract {
 /// Who greets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
+    /// A cloud that computes on shares.
     Cloud(Side),
+    OnCiphertexts(Side),
     Dealer,
 }
 
 impl Role {
     const fn name(self) -> &'static str {
         match self {
-            Self::Cloud(Side::Zero) => "C0",
-            Self::Cloud(Side::One) => "C1",
+            Self::Cloud(Side::Zero) | Self::OnCiphertexts(Side::Zero) => "C0",
+            Self::Cloud(Side::One) | Self::OnCiphertexts(Side::One) => "C1",
             Self::Dealer => "the dealer",
         }
     }
 
     const fn number(self) -> u8 {
         match self {
-            Self::Cloud(side) => side as u8,
+            Self::Cloud(side) | Self::OnCiphertexts(side) => side as u8,
             Self::Dealer => 2,
         }
+    }
+
+    /// Which engine runs at it.
+    const fn engine(self) -> u8 {
+        matches!(self, Self::OnCiphertexts(_)) as u8
     }
 }
 
 const OP: Op = Op { step: 0, number: 0, name: "greeting" };
 
 /// The parts of a greeting, and what it means if one differs.
-const PARTS: [(std::ops::Range<usize>, &str); 8] = [
+const PARTS: [(std::ops::Range<usize>, &str); 10] = [
     (0..1, "they do not take the sides they should"),
-    (2..8, "one is dealt randomness, the other makes it: give both the same source"),
+    (3..4, "one computes on shares, the other on ciphertexts: give both the same engine"),
+    (2..3, "one is dealt randomness, the other makes it: give both the same source"),
     (1..2, "one takes correlations from a file, the other marks no attempt as used"),
+    (4..8, "one says what the other does not know: install the same release on both"),
     (8..40, "they run different jobs"),
     (40..72, "they are in different attempts: start a new one on both"),
     (72..104, "their programs differ in an operation: install the same release on both"),
@@ -88,10 +97,11 @@ impl Contract {
         })
     }
 
-    /// What one says of oneself: role, source of correlations, job, nonces, program, seeds.
+    /// What one says of oneself: role, source of correlations, engine, job, nonces, program, seeds.
     fn greeting(&self, role: Role, offline: bool) -> Vec<u8> {
         let Self { attempt: Attempt { job, nonces: [nonce_0, nonce_1] }, program, seeds } = self;
-        let role = [role.number(), offline.into(), self.is_pairwise().into(), 0, 0, 0, 0, 0];
+        let pairwise = self.is_pairwise().into();
+        let role = [role.number(), offline.into(), pairwise, role.engine(), 0, 0, 0, 0];
         let [seed_0, seed_1] = seeds;
         [&role[..], job, nonce_0, nonce_1, program, seed_0, seed_1].concat()
     }

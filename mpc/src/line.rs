@@ -4,28 +4,43 @@
 use crate::contract::{Contract, Role};
 use crate::error::{Error, Op, Result, Who};
 use crate::link::{Link, LinkError, Metered, Traffic, after};
-use crate::prg::Party as Side;
+use crate::prg::{Attempt, Party as Side};
+use crate::transfer::Refused;
 use crate::wire::{self, Header, Kind, PIECE, WINDOW, piece_words, pieces};
 use bytes::Bytes;
+use sha2::{Digest, Sha256};
 use std::time::Duration;
 
 /// One end of the link between the clouds.
 pub struct Line {
     side: Side,
+    attempt: Attempt,
     who: Who,
     link: Metered<Box<dyn Link>>,
     limit: Duration,
-    /// Messages of transfers so far: each is named by its number, so that none is taken twice.
-    swaps: u32,
+    /// Names the next message of transfers: where the attempt has its numbers begin, and one more
+    /// for each, so that none is taken twice, or in another attempt.
+    next: u32,
+}
+
+/// Where the numbers of an attempt's messages of transfers begin.
+fn first_of(Attempt { job, nonces: [nonce_0, nonce_1] }: &Attempt) -> u32 {
+    let mut hash = Sha256::new();
+    hash.update(b"dyad-mpc messages of transfers v1");
+    for part in [&job[..], nonce_0, nonce_1] {
+        hash.update(part);
+    }
+    let digest = hash.finalize();
+    u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]])
 }
 
 impl Line {
-    /// This side's end, for a job.
+    /// This side's end, for an attempt at a job.
     #[must_use]
-    pub fn new(side: Side, job: &[u8; 32], link: Box<dyn Link>) -> Self {
+    pub fn new(side: Side, attempt: &Attempt, link: Box<dyn Link>) -> Self {
         let name = if side == Side::Zero { "C0" } else { "C1" };
-        let (who, link) = (Who::new(name, job), Metered::new(link));
-        Self { side, who, link, limit: crate::LIMIT, swaps: 0 }
+        let (who, link) = (Who::new(name, &attempt.job), Metered::new(link));
+        Self { side, attempt: *attempt, who, link, limit: crate::LIMIT, next: first_of(attempt) }
     }
 
     /// Waits for the other at most this long at a time.
@@ -51,9 +66,28 @@ impl Line {
         &self.who
     }
 
+    /// What runs over it.
+    pub(crate) const fn attempt(&self) -> &Attempt {
+        &self.attempt
+    }
+
     /// Holds what both agreed on against what the other says of itself.
     pub(crate) fn greet(&mut self, contract: &Contract, offline: bool) -> Result<()> {
-        let (mine, theirs) = (Role::Cloud(self.side), Role::Cloud(self.side.peer()));
+        self.greet_as(contract, offline, Role::Cloud)
+    }
+
+    /// The same, of clouds that compute on ciphertexts.
+    pub(crate) fn greet_on_ciphertexts(&mut self, contract: &Contract) -> Result<()> {
+        self.greet_as(contract, false, Role::OnCiphertexts)
+    }
+
+    fn greet_as(
+        &mut self,
+        contract: &Contract,
+        offline: bool,
+        role: fn(Side) -> Role,
+    ) -> Result<()> {
+        let (mine, theirs) = (role(self.side), role(self.side.peer()));
         contract.greet(&mut self.link, &self.who, mine, theirs, offline, self.limit)
     }
 
@@ -86,7 +120,7 @@ impl Line {
         piece: usize,
     ) -> Result<()> {
         let part = &words[piece * PIECE..words.len().min((piece + 1) * PIECE)];
-        self.send(op, header.piece(piece, part.len()).frame(part))
+        self.send(op, header.from(self.side).piece(piece, part.len()).frame(part))
     }
 
     /// The words of a piece of what the other sends, little-endian.
@@ -97,7 +131,7 @@ impl Line {
         piece: usize,
         words: usize,
     ) -> Result<Bytes> {
-        let expected = header.piece(piece, piece_words(words, piece));
+        let expected = header.from(self.side.peer()).piece(piece, piece_words(words, piece));
         let frame = self.recv(op)?;
         let opened = expected.open(&frame);
         opened.map_err(|got| Error::frame(&self.who, op, self.peer(), got, expected))
@@ -162,16 +196,16 @@ impl Line {
     }
 
     /// The other sent what cannot be, though its frame fits.
-    pub(crate) fn bad(&self, op: Op, got: String) -> Error {
-        Error::frame(&self.who, op, self.peer(), got, "a message of transfers")
+    pub(crate) fn bad(&self, op: Op, got: &Refused) -> Error {
+        Error::frame(&self.who, op, self.peer(), got.to_string(), "a message of transfers")
     }
 
     /// A message of a transfer each way, of so many words; one of none is not sent. One round, or
     /// half of one if it goes one way only.
     pub(crate) fn swap(&mut self, op: Op, mine: &[u64], theirs: usize) -> Result<Vec<u64>> {
         // Numbers wrap after 2^32 messages; a step and an operation stand beside them.
-        let header = Header::new(Kind::Transfer, op, self.swaps, 0);
-        self.swaps = self.swaps.wrapping_add(1);
+        let header = Header::new(Kind::Transfer, op, self.next, 0);
+        self.next = self.next.wrapping_add(1);
         let count = |words: usize| if words == 0 { 0 } else { pieces(words) };
         let mut taken = Vec::with_capacity(theirs);
         let (counts, mut mine) = ([count(mine.len()), count(theirs)], mine);

@@ -6,11 +6,15 @@
 //! then the words, little-endian
 //! ```
 //!
+//! The highest bit of `round` says which cloud sends, so that a cloud whose own frames come back to
+//! it does not take them for the other's.
+//!
 //! `shape` is the first bytes of a hash over the operation's name and the metas of its tensors, so
 //! that two programs that differ do not take each other's frames.
 
 use crate::engine::Act;
 use crate::error::Op;
+use crate::prg::Party as Side;
 use crate::tensor::Meta;
 use bytes::{BufMut, Bytes, BytesMut};
 use sha2::{Digest, Sha256};
@@ -48,6 +52,9 @@ pub const fn frame_bytes(words: usize) -> usize {
 pub const HEADER: usize = 32;
 
 const MAGIC: [u8; 4] = *b"dyad";
+
+/// In `round`: C1 sends it.
+const BY_C1: u8 = 0x80;
 
 /// What a frame carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -97,6 +104,12 @@ impl Header {
     /// The header of a piece of what is sent.
     pub(crate) const fn piece(mut self, piece: usize, words: usize) -> Self {
         (self.piece, self.words) = (piece as u32, words as u32);
+        self
+    }
+
+    /// The header of what this cloud sends.
+    pub(crate) const fn from(mut self, side: Side) -> Self {
+        self.round = self.round & !BY_C1 | if side.index() == 1 { BY_C1 } else { 0 };
         self
     }
 
@@ -160,16 +173,20 @@ impl Header {
 
 impl fmt::Display for Header {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let by_c1 = self.round & BY_C1 != 0;
         let kind = match self.kind {
-            1 => "an opening",
+            1 if by_c1 => "an opening of C1's",
+            1 => "an opening of C0's",
             2 => "correlations",
             3 => "a credit",
             4 => "a greeting",
             5 => "a trace",
-            6 => "a message of transfers",
+            6 if by_c1 => "a message of C1's transfers",
+            6 => "a message of C0's transfers",
             _ => "a frame of unknown kind",
         };
-        let Self { version, round, step, operation, shape, piece, words, .. } = self;
+        let Self { version, step, operation, shape, piece, words, .. } = self;
+        let round = self.round & !BY_C1;
         write!(
             f,
             "{kind} of step {step}, operation {operation}, round {round}, piece {piece}: \

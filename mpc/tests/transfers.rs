@@ -7,9 +7,12 @@ mod common;
 
 use bytes::Bytes;
 use common::{ATTEMPT, Meddle, Meddler, Small, contract_of, ends, setup};
+use dyad_mpc::link::{Link, LinkError};
 use dyad_mpc::prg::Party as Side;
 use dyad_mpc::together::{Outcomes, clear, cost, pairwise_cost, run_pairwise, shares};
-use dyad_mpc::{Contract, Error, Party};
+use dyad_mpc::transfer::Transfers;
+use dyad_mpc::{Contract, Error, Line, Op, Party};
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 /// Frames C0 receives before the first step needs anything of C1's masks: greeting, table, mask.
@@ -150,6 +153,59 @@ fn noise_spoils_results_and_nothing_else() {
         let [(zero, _), (one, _)] = outcomes.clouds.map(|end| end.unwrap());
         assert_eq!(zero[0], one[0], "both open the same");
         assert_ne!(zero[0], expected[0], "frame {at} means nothing");
+    }
+}
+
+/// A peer that sends back what it is sent, and nothing of its own.
+struct Echo(VecDeque<Bytes>);
+
+impl Link for Echo {
+    fn send(&mut self, frame: Bytes) -> Result<(), LinkError> {
+        self.0.push_back(frame);
+        Ok(())
+    }
+
+    fn recv(&mut self, _: Instant) -> Result<Bytes, LinkError> {
+        self.0.pop_front().ok_or(LinkError::Closed)
+    }
+}
+
+const OP: Op = Op { step: 1, number: 2, name: "test" };
+
+#[test]
+fn an_echo_is_refused() {
+    for side in [Side::Zero, Side::One] {
+        let line = || Line::new(side, &ATTEMPT, Box::new(Echo(VecDeque::new())));
+        let error = Transfers::begin(&mut line(), OP).err().unwrap();
+        assert!(matches!(error, Error::Frame { .. }), "{error}");
+        let (text, peer) = (error.to_string(), side.peer());
+        let mine = format!("{peer} sent a message of {side}'s transfers of step 1, operation 2");
+        assert!(text.contains(&mine), "{text}");
+        assert!(text.contains(&format!("expected a message of {peer}'s transfers")), "{text}");
+        let mut party = Party::pairwise(side, &ATTEMPT, Box::new(Echo(VecDeque::new())));
+        let text = party.greet(&Contract::pairwise(ATTEMPT, [7; 32])).unwrap_err().to_string();
+        assert!(text.contains("they do not take the sides they should"), "{text}");
+    }
+}
+
+/// Of another job, or after either cloud drew another nonce.
+#[test]
+fn messages_of_another_attempt_are_refused() {
+    let mut others = [ATTEMPT; 3];
+    others[0].job[9] ^= 1;
+    others[1].nonces[0][0] ^= 1;
+    others[2].nonces[1][0] ^= 1;
+    for other in others {
+        let (zero, one) = ends();
+        let begin = |side, attempt, link| {
+            Transfers::begin(&mut Line::new(side, attempt, link), OP).err().unwrap()
+        };
+        std::thread::scope(|scope| {
+            let one = scope.spawn(|| begin(Side::One, &other, one));
+            for error in [begin(Side::Zero, &ATTEMPT, zero), one.join().unwrap()] {
+                assert!(matches!(error, Error::Frame { .. }), "{error}");
+            }
+        });
     }
 }
 

@@ -88,6 +88,19 @@ impl Freed {
         }
         found.into_iter().collect()
     }
+
+    /// All whole words in freed blocks, for a search that knows what may be there instead of what
+    /// may not.
+    #[allow(dead_code, reason = "another crate's tests search so")]
+    pub(crate) fn words(&self) -> impl Iterator<Item = u64> + use<> {
+        assert!(self.blocks <= BLOCKS.len(), "more was freed than can be kept");
+        self.blocks().flat_map(|block| {
+            let [start, size, _] = block.each_ref().map(|x| x.load(SeqCst));
+            // SAFETY: as above; the caller holds `self` while it looks.
+            let bytes = unsafe { std::slice::from_raw_parts(start as *const u8, size) };
+            bytes.as_chunks::<8>().0.iter().map(|word| u64::from_le_bytes(*word))
+        })
+    }
 }
 
 impl Drop for Freed {

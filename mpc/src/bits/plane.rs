@@ -2,6 +2,7 @@
 //! word. W is 8 for most of a tensor, one vector register, and 1 for its last blocks.
 
 use std::ops::{BitAnd, BitXor, BitXorAssign, Not};
+use zeroize::Zeroize;
 
 /// One bit of each entry of W blocks of 64.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +26,12 @@ impl<const W: usize> Plane<W> {
     #[inline(always)]
     fn zip(self, other: Self, f: impl Fn(u64, u64) -> u64) -> Self {
         Self(std::array::from_fn(|i| f(self.0[i], other.0[i])))
+    }
+}
+
+impl<const W: usize> Zeroize for Plane<W> {
+    fn zeroize(&mut self) {
+        self.0.zeroize();
     }
 }
 

@@ -124,7 +124,7 @@ impl Cipher {
         }
         Ok(Self {
             ground: Arc::new(ground),
-            line: Line::new(side, &attempt.job, link),
+            line: Line::new(side, attempt, link),
             transfers: None,
             opener,
             pool: Pool::new(key),
@@ -163,9 +163,11 @@ impl Cipher {
         self.line.traffic()
     }
 
-    /// Compares version, job, attempt, program and unified key with the other cloud.
+    /// Compares version, engine, job, attempt, program and unified key with the other cloud. A
+    /// contract that names a dealer's seeds is refused: nothing is dealt here.
     pub fn greet(&mut self, contract: &Contract) -> Result<()> {
-        self.line.greet(contract, false)?;
+        contract.check_pairwise(self.line.who())?;
+        self.line.greet_on_ciphertexts(contract)?;
         let id = self.ground.key.id();
         let ours = crate::wire::all_words(id.as_bytes());
         let theirs = self.line.swap(BEFORE, &ours, ours.len())?;

@@ -11,9 +11,9 @@ use crate::error::{Op, Result};
 use crate::line::Line;
 use crate::party::act::Offsets;
 use crate::prg::{Label, Party as Side, Prg, Stream};
-use crate::transfer::Rows;
 use crate::transfer::products::{Asks, Multiplying};
 use crate::transfer::words::{Gated, Numbers};
+use crate::transfer::{Rows, Words, gathered, zeros};
 use std::ops::Range;
 
 /// Entries whose randomness is made in the same messages: rows of no more than some tens of
@@ -78,8 +78,7 @@ impl Pairwise {
             starts.push(at);
             at = at.after(&recipe.plan, wanted.entries);
         }
-        let mut made =
-            Made { masks: vec![0; at.masks as usize], dealt: vec![0; at.dealt as usize] };
+        let mut made = Made { masks: zeros(at.masks as usize), dealt: zeros(at.dealt as usize) };
         let entries: Vec<usize> = wanted.iter().map(|wanted| wanted.entries).collect();
         for turn in turns(&entries) {
             let part = |(i, entries): (usize, Range<usize>)| Part {
@@ -122,9 +121,9 @@ struct Working<'a> {
     part: Part<'a>,
     side: Side,
     /// This cloud's r_i, whole blocks.
-    r: Vec<u64>,
+    r: Words,
     /// Its bits, a plane each.
-    bits: Vec<Vec<u64>>,
+    bits: Vec<Words>,
     digits: Vec<Multiplying<'a>>,
     layers: Vec<Multiplying<'a>>,
     /// Those it sends, those it receives.
@@ -137,7 +136,7 @@ impl<'a> Working<'a> {
         let Part { recipe, beta, ref entries, at, .. } = part;
         let plan = &recipe.plan;
         let label = Label { step: op.step, operation: op.number, stream: Stream::Mask };
-        let mut r = vec![0; 64 * blocks(entries.len())];
+        let mut r = zeros(64 * blocks(entries.len()));
         prg.fill(label, at.masks + entries.start as u64, &mut r[..entries.len()]);
         let bits = planes(&r);
         let digits = recipe.digits.iter().zip(&plan.digits);
@@ -153,19 +152,21 @@ impl<'a> Working<'a> {
         });
         let layers = layers.collect();
         // Those of the results: γ, β.
-        let results: Vec<Vec<u64>> = masks.collect();
-        let become_numbers: Vec<&Vec<u64>> =
+        let results: Vec<Words> = masks.collect();
+        let become_numbers: Vec<&Words> =
             bits.iter().chain(&results).take(recipe.numbers).collect();
         let numbers = [side, side.peer()].map(|sender| {
             let planes = become_numbers.iter().enumerate();
             let planes = planes.filter(|(i, _)| Recipe::sends(sender, *i));
-            let planes: Vec<u64> = planes.flat_map(|(_, plane)| plane.iter().copied()).collect();
+            let planes: Vec<&Words> = planes.map(|(_, plane)| *plane).collect();
+            let count = planes.len() * blocks(entries.len());
+            let planes = gathered(count, planes.iter().flat_map(|plane| plane.iter().copied()));
             Numbers::new(&planes, sender == side, asks)
         });
         let gated = (recipe.gated > 0).then(|| {
             // β_0 + β_1 is a bit, so it is the sum of their lowest bits without the carry.
             let given = beta.map(|beta| {
-                let mut plane = vec![0; blocks(entries.len())];
+                let mut plane = zeros(blocks(entries.len()));
                 for (e, beta) in beta[entries.clone()].iter().enumerate() {
                     plane[e / 64] |= (beta & 1) << (e % 64);
                 }
@@ -218,8 +219,8 @@ impl<'a> Working<'a> {
     }
 
     /// sum of 2^(i - low) r_i, i from `low` up.
-    fn sum(&self, low: usize) -> Vec<u64> {
-        let mut sum = vec![0u64; self.r.len()];
+    fn sum(&self, low: usize) -> Words {
+        let mut sum = zeros(self.r.len());
         for i in low..64 {
             for (sum, bit) in sum.iter_mut().zip(self.number(i)) {
                 *sum = sum.wrapping_add(bit << (i - low));
@@ -229,43 +230,49 @@ impl<'a> Working<'a> {
     }
 
     /// Shares of γ, ρ and M.
-    fn cut(&self, s: u8) -> [Vec<u64>; 3] {
-        let sign = self.number(63).iter().map(|bit| bit << (64 - s)).collect();
-        [self.number(64).to_vec(), self.sum(s.into()), sign]
+    fn cut(&self, s: u8) -> [Words; 3] {
+        let sign = gathered(self.r.len(), self.number(63).iter().map(|bit| bit << (64 - s)));
+        [self.copied(64), self.sum(s.into()), sign]
+    }
+
+    fn copied(&self, i: usize) -> Words {
+        gathered(self.r.len(), self.number(i).iter().copied())
     }
 
     /// What is multiplied by β, entry by entry.
-    fn to_be_gated(&self) -> Vec<u64> {
+    fn to_be_gated(&self) -> Words {
         match self.part.recipe.plan.act {
             Act::Relu(s) | Act::Gate(s) if s > 0 => {
                 let cut = self.cut(s);
-                (0..self.r.len()).flat_map(|e| cut.each_ref().map(|word| word[e])).collect()
+                gathered(3 * self.r.len(), (0..3 * self.r.len()).map(|i| cut[i % 3][i / 3]))
             }
             _ => self.r.clone(),
         }
     }
 
     /// The words of each kind, as [`crate::bits::words`] has them.
-    fn kinds(&self) -> Vec<Vec<u64>> {
-        let gated = |kind: usize| -> Vec<u64> {
+    fn kinds(&self) -> Vec<Words> {
+        let gated = |kind: usize| -> Words {
             let each = self.part.recipe.gated;
             let share = self.gated.as_ref().map_or(&[][..], |gated| gated.share());
-            share.iter().skip(kind).step_by(each.max(1)).copied().collect()
+            gathered(self.r.len(), share.iter().skip(kind).step_by(each.max(1)).copied())
         };
-        match self.part.recipe.plan.act {
+        let mut kinds = match self.part.recipe.plan.act {
             Act::Gate(0) => vec![gated(0)],
-            Act::Sign | Act::Zero => vec![self.number(64).to_vec()],
-            Act::Truncate(s) => self.cut(s).to_vec(),
-            Act::Gate(s) => [&self.cut(s)[..], &[0, 1, 2].map(gated)].concat(),
-            Act::Relu(s) => {
-                let beta = [self.number(65).to_vec()];
-                [&self.cut(s)[..], &[0, 1, 2].map(gated), &beta].concat()
-            }
+            Act::Sign | Act::Zero => vec![self.copied(64)],
+            Act::Truncate(s) | Act::Gate(s) | Act::Relu(s) => self.cut(s).into(),
+        };
+        if let Act::Gate(1..) | Act::Relu(_) = self.part.recipe.plan.act {
+            kinds.extend([0, 1, 2].map(gated));
         }
+        if let Act::Relu(_) = self.part.recipe.plan.act {
+            kinds.push(self.copied(65));
+        }
+        kinds
     }
 
     /// The planes: tables of digits, the sign of r, products of masks.
-    fn planes(&self) -> Vec<Vec<u64>> {
+    fn planes(&self) -> Vec<Words> {
         let mut planes = Vec::with_capacity(self.part.recipe.plan.dealt_planes());
         for digit in &self.digits {
             planes.extend(one_hot(digit));
@@ -308,14 +315,15 @@ impl<'a> Working<'a> {
 
 impl Part<'_> {
     /// This cloud's masks of bits: a plane each, drawn as the engine of the clouds draws them.
-    fn bit_masks(&self, prg: &Prg, label: Label) -> Vec<Vec<u64>> {
+    fn bit_masks(&self, prg: &Prg, label: Label) -> Vec<Words> {
         let count = self.recipe.plan.bit_masks();
-        let mut planes = vec![vec![0; blocks(self.entries.len())]; count];
+        let mut planes: Vec<Words> =
+            (0..count).map(|_| zeros(blocks(self.entries.len()))).collect();
         for chunk in chunks(self.all) {
             if !self.entries.contains(&(64 * chunk.first)) {
                 continue;
             }
-            let mut words = vec![0; count * chunk.width];
+            let mut words = zeros(count * chunk.width);
             prg.words(label, self.at.bits + (chunk.first * count) as u64, &mut words);
             let from = chunk.first - self.entries.start / 64;
             for (plane, words) in planes.iter_mut().zip(words.chunks_exact(chunk.width)) {
@@ -327,8 +335,8 @@ impl Part<'_> {
 }
 
 /// Bits of words, a plane each.
-fn planes(words: &[u64]) -> Vec<Vec<u64>> {
-    let mut planes = vec![vec![0; words.len() / 64]; 64];
+fn planes(words: &[u64]) -> Vec<Words> {
+    let mut planes: Vec<Words> = (0..64).map(|_| zeros(words.len() / 64)).collect();
     for (at, words) in (0..).step_by(WIDE).zip(words.chunks(64 * WIDE)) {
         let width = words.len() / 64;
         let sliced = vectorised(|| slice::<WIDE>(words));
@@ -340,17 +348,17 @@ fn planes(words: &[u64]) -> Vec<Vec<u64>> {
 }
 
 /// [digit = j] for j = 1 and on: the sum (XOR) of the products of all sets of bits that j is in.
-fn one_hot(digit: &Multiplying<'_>) -> Vec<Vec<u64>> {
+fn one_hot(digit: &Multiplying<'_>) -> Vec<Words> {
     let (bits, products) = digit.planes();
     let (mut bits, mut products) = (bits.iter(), products.iter());
     let count = bits.len();
     let set = |j: usize| if j.is_power_of_two() { bits.next() } else { products.next() };
-    let mut hot: Vec<Vec<u64>> =
+    let mut hot: Vec<Words> =
         (1..1 << count).map(set).map(|x| x.cloned().unwrap_or_default()).collect();
     for bit in 0..count {
         for j in (1..1 << count).filter(|j| j >> bit & 1 == 0) {
             let (low, high) = hot.split_at_mut((j | 1 << bit) - 1);
-            low[j - 1].iter_mut().zip(&high[0]).for_each(|(low, high)| *low ^= high);
+            low[j - 1].iter_mut().zip(&*high[0]).for_each(|(low, high)| *low ^= high);
         }
     }
     hot

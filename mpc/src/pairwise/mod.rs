@@ -27,7 +27,7 @@ use crate::engine::Product;
 use crate::error::{Op, Result};
 use crate::line::Line;
 use crate::tensor::Shape;
-use crate::transfer::Transfers;
+use crate::transfer::{Transfers, Words};
 
 /// One cloud's end of the making of randomness.
 #[derive(Default)]
@@ -38,9 +38,9 @@ pub(crate) struct Pairwise {
 /// What was made for the acts of an operation, laid out as if it had been drawn and dealt.
 pub(crate) struct Made {
     /// Shares of masks.
-    pub masks: Vec<u64>,
+    pub masks: Words,
     /// Shares of what is dealt otherwise.
-    pub dealt: Vec<u64>,
+    pub dealt: Words,
 }
 
 impl Pairwise {

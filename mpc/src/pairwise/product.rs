@@ -17,9 +17,9 @@ use crate::engine::clear::product;
 use crate::error::{Op, Result};
 use crate::line::Line;
 use crate::ring::add;
-use crate::tensor::{Shape, Tensor, View};
+use crate::tensor::Shape;
 use crate::transfer::products::Asks;
-use crate::transfer::{Rows, Transfers};
+use crate::transfer::{Rows, Transfers, Words, mask, zeros};
 use rayon::prelude::*;
 use zeroize::Zeroizing;
 
@@ -105,19 +105,26 @@ pub(super) fn share(
     };
     let (rows, cols) = outer(t, sx, sy);
     // As they are multiplied: x of rows by inner, y of inner by cols.
-    let turned = |a: &[u64], shape: Shape| a.to_vec().view(shape, &View::Transpose);
+    let turned = |a: &[u64], shape: Shape| -> Words {
+        let mut turned = zeros(a.len());
+        for (i, row) in a.chunks_exact(shape.cols.max(1)).enumerate() {
+            row.iter().enumerate().for_each(|(j, x)| turned[j * shape.rows + i] = *x);
+        }
+        turned
+    };
+    let copied = |a: &[u64]| Zeroizing::new(a.to_vec());
     if sy.len() <= sx.len() {
         // b_{kj} times column k of x goes to column j.
-        let columns = if t.first() { x.to_vec() } else { turned(x, sx) };
+        let columns = if t.first() { copied(x) } else { turned(x, sx) };
         let inner = if t.second() { sy.cols } else { sy.rows };
         let place =
             |e: usize| if t.second() { (e % inner, e / inner) } else { (e / cols, e % cols) };
-        let mut zt = vec![0; z.len()];
+        let mut zt = zeros(z.len());
         scale(transfers, line, op, scaling, y, &columns, place, &mut zt)?;
         add(&mut z, &turned(&zt, Shape::new(cols, rows)));
     } else {
         // a_{ik} times row k of y goes to row i.
-        let by_row = if t.second() { turned(y, sy) } else { y.to_vec() };
+        let by_row = if t.second() { turned(y, sy) } else { copied(y) };
         let inner = if t.first() { sx.rows } else { sx.cols };
         let place =
             |e: usize| if t.first() { (e / rows, e % rows) } else { (e % inner, e / inner) };
@@ -143,7 +150,8 @@ fn scale(
     for (turn, choices) in choices.chunks(scaling.turn()).enumerate() {
         let first = turn * scaling.turn();
         // A word of rows for each.
-        let asks = Asks { mine: choices.to_vec(), theirs: choices.len() };
+        let mine = Zeroizing::new(choices.to_vec());
+        let asks = Asks { mine, theirs: choices.len() };
         let [sent, taken] = transfers.rows(line, op, &asks)?;
         let n = choices.len();
         let mut bytes = vec![0u8; 8 * scaling.words(n)];
@@ -245,7 +253,7 @@ fn take(rows: &Rows, e: usize, choice: u64, came: &[u8], sum: &mut [u64]) {
             let key = bytes(&keys[i * blocks..(i + 1) * blocks]);
             let (row, rest) = came.split_at(width * each);
             came = rest;
-            let set = (choice >> (8 * g + i) & 1).wrapping_neg();
+            let set = mask(choice >> (8 * g + i));
             for (l, sum) in sum.iter_mut().enumerate() {
                 let word = number(key, l, each).wrapping_add(set & number(row, l, each));
                 *sum = sum.wrapping_add(word << (8 * g + i));

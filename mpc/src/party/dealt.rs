@@ -3,6 +3,7 @@
 
 use crate::prg::{Label, Prg};
 use crate::tensor::Meta;
+use crate::transfer::Words;
 use crate::wire::{self, PIECE, in_place};
 use bytes::Bytes;
 use std::sync::Arc;
@@ -15,7 +16,7 @@ pub(super) enum Dealt {
     /// C1's: the payloads of frames, from a word on.
     Sent(Arc<Vec<Bytes>>, usize),
     /// Made with the other cloud: words, from one on.
-    Made(Arc<Vec<u64>>, usize),
+    Made(Arc<Words>, usize),
 }
 
 impl Dealt {

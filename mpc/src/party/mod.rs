@@ -116,7 +116,7 @@ impl Party {
         source: Source,
     ) -> Self {
         Self {
-            line: Line::new(side, &attempt.job, link),
+            line: Line::new(side, attempt, link),
             prg: Arc::new(Prg::new(seed)),
             check: seed.check(),
             marks: None,

@@ -13,16 +13,17 @@
 //! Who learns what: C1 reads one message of each 16, masked by bits of C0's; C0 hears nothing of b;
 //! what is opened is masked by uniform bits used once. A simulator draws all of it at random.
 
-use super::Transfers;
 use super::base::fresh;
 use super::forms::{send_tables, table_words, take_tables};
 use super::products::{Asks, Multiplying, Products};
+use super::{Transfers, Words, mask, misfit, zeros};
 use crate::bits::fold::Layer;
 use crate::bits::plan::{Cut, blocks};
 use crate::bits::plane::{Plane, vectorised};
 use crate::error::{Op, Result};
 use crate::line::Line;
 use crate::prg::{Label, Party as Side, Prg, Seed, Stream};
+use zeroize::Zeroizing;
 
 /// Integers that are compared in the same messages; more go in several turns, so that rows of no
 /// more than some tens of megabytes are held.
@@ -32,39 +33,38 @@ pub const AT_ONCE: usize = 1 << 15;
 pub(super) const OFFERED: u32 = 2;
 
 impl Transfers {
-    /// Shares of [a mod 2^bits < b mod 2^bits], 64 a word, of a at C0 and b at C1.
-    ///
-    /// # Panics
-    /// Unless 1 <= `bits` <= 64.
-    pub fn less(&mut self, line: &mut Line, op: Op, bits: u8, values: &[u64]) -> Result<Vec<u64>> {
+    /// Shares of [a mod 2^bits < b mod 2^bits], 64 a word, of a at C0 and b at C1, for 1 to 64 bits.
+    pub fn less(&mut self, line: &mut Line, op: Op, bits: u8, values: &[u64]) -> Result<Words> {
         Ok(self.less_each(line, op, &[bits], values)?.swap_remove(0))
     }
 
-    /// The same for several numbers of low bits, in the rounds of one: what a truncation and a sign
-    /// need together.
-    ///
-    /// # Panics
-    /// Unless the numbers rise from at least 1 to at most 64.
+    /// The same for one number of low bits or two that rise, in the rounds of one: what a truncation
+    /// and a sign need together. More would make groups that two layers of products do not hold.
     pub fn less_each(
         &mut self,
         line: &mut Line,
         op: Op,
         bits: &[u8],
         values: &[u64],
-    ) -> Result<Vec<Vec<u64>>> {
+    ) -> Result<Vec<Words>> {
         let rising = bits.is_sorted_by(|a, b| a < b);
-        assert!(rising && bits.iter().all(|bits| (1..=64).contains(bits)), "1 to 64 bits, rising");
+        let within = bits.iter().all(|bits| (1..=64).contains(bits));
+        if !(1..=2).contains(&bits.len()) || !rising || !within {
+            let what = "a comparison is of one number of bits or two that rise, from 1 to 64";
+            return Err(misfit(op, format!("{what}: not of {bits:?}")));
+        }
         let cut = Cut::at(bits);
         let plans: Vec<Products> = cut
             .layers
             .iter()
             .map(|layer| Products::new(layer.opened.len(), &layer.products))
             .collect();
-        let mut shares = vec![Vec::with_capacity(blocks(values.len())); bits.len()];
-        for values in values.chunks(AT_ONCE) {
-            let mut planes = self.less_at_once(line, op, (&cut, &plans), values)?;
+        let mut shares: Vec<Words> = bits.iter().map(|_| zeros(blocks(values.len()))).collect();
+        for (turn, values) in values.chunks(AT_ONCE).enumerate() {
+            let planes = self.less_at_once(line, op, (&cut, &plans), values)?;
             for (share, result) in shares.iter_mut().zip(&cut.results) {
-                share.append(&mut planes[*result]);
+                let plane = &planes[*result];
+                share[turn * blocks(AT_ONCE)..][..plane.len()].copy_from_slice(plane);
             }
         }
         Ok(shares)
@@ -76,7 +76,7 @@ impl Transfers {
         op: Op,
         (cut, plans): (&Cut, &[Products]),
         values: &[u64],
-    ) -> Result<Vec<Vec<u64>>> {
+    ) -> Result<Vec<Words>> {
         let first = line.side() == Side::Zero;
         let (n, digits) = (values.len(), cut.digits.len());
         let own = Own::new();
@@ -94,16 +94,15 @@ impl Transfers {
             })
             .collect();
         let rows = self.rows(line, op, &asks)?;
-        let digit = |e: usize, d: usize| cut.digit(d, values[e]);
-        let each_digit = || (0..n).flat_map(|e| (0..digits).map(move |d| (e, d)));
-        let mut offered = vec![];
+        let digit = |i: usize| cut.digit(i % digits, values[i / digits]);
+        let mut offered = Zeroizing::new(vec![]);
         let stages = plans.iter().map(Products::stages).max().unwrap_or(0).max(1);
         for stage in 0..stages {
             let mut out = vec![];
             if stage == 0 && first {
                 offered = own.bytes(n * digits);
-                let tables: Vec<u128> =
-                    each_digit().zip(&offered).map(|((e, d), s)| table(digit(e, d), *s)).collect();
+                let mut tables = Zeroizing::new(Vec::with_capacity(offered.len()));
+                tables.extend(offered.iter().enumerate().map(|(i, s)| table(digit(i), *s)));
                 out = send_tables(&rows[0], 64 * leaves, OFFERED, &tables);
             }
             for layer in &mut layers {
@@ -117,8 +116,9 @@ impl Transfers {
             if stage == 0 && !first {
                 let (leaf, rest) = came.split_at(leaf_words);
                 came = rest;
-                let chosen = each_digit().map(|(e, d)| digit(e, d));
-                offered = take_tables(&rows[1], 64 * leaves, OFFERED, chosen, leaf);
+                let mut chosen = Zeroizing::new(Vec::with_capacity(n * digits));
+                chosen.extend((0..n * digits).map(digit));
+                offered = take_tables(&rows[1], 64 * leaves, OFFERED, &chosen, leaf);
             }
             for layer in &mut layers {
                 layer.take(stage, &rows, &mut came);
@@ -138,29 +138,33 @@ fn open_and_fold(
     line: &mut Line,
     op: Op,
     layer: &Layer,
-    inputs: &[Vec<u64>],
-    masks: &[Vec<u64>],
-    products: &[Vec<u64>],
-) -> Result<Vec<Vec<u64>>> {
+    inputs: &[Words],
+    masks: &[Words],
+    products: &[Words],
+) -> Result<Vec<Words>> {
     let first = line.side() == Side::Zero;
-    let blocks = inputs.first().map_or(0, Vec::len);
+    let blocks = inputs.first().map_or(0, |input| input.len());
     let masked = layer.opened.iter().zip(masks);
     let mine: Vec<u64> =
-        masked.flat_map(|(i, mask)| inputs[*i].iter().zip(mask).map(|(x, m)| x ^ m)).collect();
+        masked.flat_map(|(i, mask)| inputs[*i].iter().zip(&**mask).map(|(x, m)| x ^ m)).collect();
     let theirs = line.swap(op, &mine, mine.len())?;
-    let mut outputs = vec![vec![0; blocks]; layer.outputs()];
+    let mut outputs: Vec<Words> = (0..layer.outputs()).map(|_| zeros(blocks)).collect();
     vectorised(|| {
-        let mut out = vec![Plane::<1>::ZERO; layer.outputs()];
+        let room = |count: usize| Zeroizing::new(vec![Plane::<1>::ZERO; count]);
+        let (mut taken, mut shares) = (room(inputs.len()), room(masks.len() + products.len()));
+        let (mut hats, mut out) = (room(masks.len()), room(layer.outputs()));
         for at in 0..blocks {
-            let read = |planes: &[Vec<u64>]| -> Vec<Plane<1>> {
-                planes.iter().map(|plane| Plane([plane[at]])).collect()
-            };
-            let hats: Vec<_> = (0..masks.len())
-                .map(|i| Plane([mine[i * blocks + at] ^ theirs[i * blocks + at]]))
-                .collect();
-            let shares = [read(masks), read(products)].concat();
-            layer.evaluate(&read(inputs), &hats, &shares, first, &mut out);
-            for (plane, out) in outputs.iter_mut().zip(&out) {
+            for (taken, input) in taken.iter_mut().zip(inputs) {
+                taken.0[0] = input[at];
+            }
+            for (share, words) in shares.iter_mut().zip(masks.iter().chain(products)) {
+                share.0[0] = words[at];
+            }
+            for (i, hat) in hats.iter_mut().enumerate() {
+                hat.0[0] = mine[i * blocks + at] ^ theirs[i * blocks + at];
+            }
+            layer.evaluate(&taken, &hats, &shares, first, &mut out);
+            for (plane, out) in outputs.iter_mut().zip(&*out) {
                 plane[at] = out.0[0];
             }
         }
@@ -176,29 +180,30 @@ impl Own {
         Self(Prg::new(&Seed::from_bytes(*fresh::<32>())))
     }
 
-    fn planes(&self, stream: usize, planes: usize, blocks: usize) -> Vec<Vec<u64>> {
+    fn planes(&self, stream: usize, planes: usize, blocks: usize) -> Vec<Words> {
         let label = Label { step: 0, operation: stream as u32, stream: Stream::Bits };
         (0..planes)
             .map(|i| {
-                let mut plane = vec![0; blocks];
+                let mut plane = zeros(blocks);
                 self.0.fill(label, (i * blocks) as u64, &mut plane);
                 plane
             })
             .collect()
     }
 
-    fn bytes(&self, count: usize) -> Vec<u8> {
+    fn bytes(&self, count: usize) -> Zeroizing<Vec<u8>> {
         let label = Label { step: 0, operation: 0, stream: Stream::Share };
-        let mut words = vec![0; count.div_ceil(8)];
+        let mut words = zeros(count.div_ceil(8));
         self.0.fill(label, 0, &mut words);
-        let bytes = words.iter().flat_map(|word| word.to_le_bytes());
-        bytes.take(count).map(|byte| byte & 3).collect()
+        let mut bytes = Zeroizing::new(Vec::with_capacity(count));
+        bytes.extend((0..count).map(|i| (words[i / 8] >> (8 * (i % 8))) as u8 & 3));
+        bytes
     }
 }
 
 /// The digits one behind the other, four bits to each.
-fn digit_bits(values: &[u64], cut: &Cut) -> Vec<u64> {
-    let mut packed = vec![0; (values.len() * cut.digits.len()).div_ceil(16)];
+fn digit_bits(values: &[u64], cut: &Cut) -> Words {
+    let mut packed = zeros((values.len() * cut.digits.len()).div_ceil(16));
     let digits =
         values.iter().flat_map(|value| (0..cut.digits.len()).map(|d| cut.digit(d, *value)));
     for (i, digit) in digits.enumerate() {
@@ -207,18 +212,25 @@ fn digit_bits(values: &[u64], cut: &Cut) -> Vec<u64> {
     packed
 }
 
-/// For each j a byte: bit 0 is [a = j], bit 1 is [a < j], both under s.
+/// For each j a byte: bit 0 is [a = j], bit 1 is [a < j], both under s. a is secret: a shift of two
+/// words at once may be compiled to a branch on whether it is by more than one.
 fn table(a: u8, s: u8) -> u128 {
-    const EACH: u128 = u128::MAX / 255;
-    let eq = 1u128 << (8 * u32::from(a));
-    // All bytes above the a-th.
-    let lt = (EACH << (8 * u32::from(a))) ^ eq;
-    eq ^ (lt << 1) ^ (EACH * u128::from(s))
+    const EACH: u64 = u64::MAX / 255;
+    let high = mask(u64::from(a >> 3));
+    let place = 8 * (a & 7);
+    // Of the half that a is in; the other is all below it, or all above.
+    let eq = 1u64 << place;
+    let lt = (EACH << place) ^ eq;
+    let eq = [eq & !high, eq & high];
+    let lt = [lt & !high, lt & high | EACH & !high];
+    let under = EACH * u64::from(s);
+    let [low, high] = [0, 1].map(|half| u128::from(eq[half] ^ (lt[half] << 1) ^ under));
+    low | high << 64
 }
 
 /// eq and lt of digit d in planes 2d and 2d + 1.
-fn planes_of(offered: &[u8], digits: usize, n: usize) -> Vec<Vec<u64>> {
-    let mut planes = vec![vec![0; blocks(n)]; 2 * digits];
+fn planes_of(offered: &[u8], digits: usize, n: usize) -> Vec<Words> {
+    let mut planes: Vec<Words> = (0..2 * digits).map(|_| zeros(blocks(n))).collect();
     for (e, bytes) in offered.chunks_exact(digits).enumerate() {
         for (pair, byte) in planes.chunks_exact_mut(2).zip(bytes) {
             pair[0][e / 64] |= u64::from(byte & 1) << (e % 64);
@@ -248,7 +260,8 @@ mod tests {
     ) -> ([T; 2], [Traffic; 2]) {
         let (zero, one) = memory::pair();
         let run = |side, link| {
-            let mut line = Line::new(side, &[7; 32], link);
+            let attempt = crate::prg::Attempt { job: [7; 32], nonces: [[8; 16], [9; 16]] };
+            let mut line = Line::new(side, &attempt, link);
             let mut transfers = Transfers::begin(&mut line, OP).unwrap();
             let before = line.traffic();
             let made = work(&mut transfers, &mut line, side).unwrap();
@@ -311,6 +324,93 @@ mod tests {
                     let less = opened([&shares[0][i], &shares[1][i]], e);
                     assert_eq!(less, a & low < b & low, "{a} < {b}, {bits} bits");
                 }
+            }
+        }
+    }
+
+    /// The truncations of every ReLU, neighbours, and what lies on the edges of digits and groups:
+    /// numbers that differ in one bit, at each place.
+    #[test]
+    fn any_two_numbers_of_bits_are_compared_together() {
+        let mut a = vec![0u64; 64];
+        let mut b: Vec<u64> = (0..64).map(|i| 1 << i).collect();
+        a.extend(&b[..]);
+        b.extend(vec![0; 64]);
+        a.extend((0..64).map(|i| (u64::MAX >> 1 >> i) ^ 0x5555_0000_1111_8008));
+        b.extend((0..64).map(|i| (u64::MAX >> 1 >> i) ^ 0x5555_0000_1111_8007));
+        let values = [a, b];
+        let ends: Vec<[u8; 2]> = (1..64u8)
+            .flat_map(|s| [s + 1, s + 4, s + 16, s + 17, 43, 63, 64].map(|t| [s, t]))
+            .filter(|[s, t]| s < t && *t <= 64)
+            .collect();
+        let (shares, _) = both(|transfers, line, side| {
+            let mut all = vec![];
+            for ends in &ends {
+                all.push(transfers.less_each(line, OP, ends, &values[side.index()])?);
+            }
+            Ok(all)
+        });
+        for (case, ends) in ends.iter().enumerate() {
+            for (i, bits) in ends.iter().enumerate() {
+                let low = u64::MAX >> (64 - bits);
+                for (e, (a, b)) in values[0].iter().zip(&values[1]).enumerate() {
+                    let less = opened([&shares[0][case][i], &shares[1][case][i]], e);
+                    assert_eq!(less, a & low < b & low, "{a:x} < {b:x}, {bits} bits of {ends:?}");
+                }
+            }
+        }
+    }
+
+    /// More than go into one turn, with a last turn that fills no word, and none at all.
+    #[test]
+    fn many_are_compared_in_turns() {
+        let n = 2 * AT_ONCE + 70;
+        let values = pairs(n);
+        let (shares, _) = both(|transfers, line, side| {
+            assert_eq!(transfers.less(line, OP, 5, &[])?.len(), 0);
+            transfers.less_each(line, OP, &[2, 7], &values[side.index()])
+        });
+        for (i, low) in [3, 127].into_iter().enumerate() {
+            assert_eq!(shares[0][i].len(), blocks(n));
+            for (e, (a, b)) in values[0].iter().zip(&values[1]).enumerate() {
+                let less = opened([&shares[0][i], &shares[1][i]], e);
+                assert_eq!(less, a & low < b & low, "number {e}");
+            }
+        }
+    }
+
+    /// Before anything is sent.
+    #[test]
+    fn what_cannot_be_asked_is_refused() {
+        let cases: [&[u8]; 8] =
+            [&[], &[0], &[65], &[7, 7], &[8, 7], &[1, 2, 3], &[1, 65], &[13, 43, 63]];
+        let (said, traffic) = both(|transfers, line, _| {
+            let refused = |bits| transfers.less_each(line, OP, bits, &[1, 2]).unwrap_err();
+            let mut said: Vec<crate::Error> = cases.map(refused).into();
+            said.push(transfers.numbers(line, OP, &[1, 2], 129).unwrap_err());
+            said.push(transfers.multiplex(line, OP, &[1], &[0; 65]).unwrap_err());
+            Ok(said)
+        });
+        for said in said {
+            for (case, said) in said.iter().enumerate() {
+                assert!(matches!(said, crate::Error::Program { .. }), "{said}");
+                let text = said.to_string();
+                assert!(text.starts_with("step 0, operation 0 (test): "), "{text}");
+                match cases.get(case) {
+                    Some(bits) => assert!(text.ends_with(&format!("not of {bits:?}")), "{text}"),
+                    None => assert!(text.contains("words of bits, where"), "{text}"),
+                }
+            }
+        }
+        assert_eq!(traffic.map(|traffic| traffic.bytes_sent), [0, 0]);
+    }
+
+    #[test]
+    fn a_table_has_a_byte_for_each_digit() {
+        for (a, s) in (0..16).flat_map(|a| (0..4).map(move |s| (a, s))) {
+            for j in 0..16 {
+                let byte = (table(a, s) >> (8 * j)) as u8;
+                assert_eq!(byte, (u8::from(a == j) | u8::from(a < j) << 1) ^ s);
             }
         }
     }

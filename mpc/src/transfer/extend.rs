@@ -19,6 +19,7 @@
 use super::base::{self, Choosing, POINT, fresh};
 use super::hash::{Hash, encrypt_words};
 use super::tree::{K, LEAVES, grow, prune};
+use super::{Context, Refused, mask, sized};
 use crate::bits::plane::{Plane, transpose, vectorised};
 use aes::Aes128Enc;
 use aes::cipher::KeyInit;
@@ -172,23 +173,17 @@ pub struct Sender {
 }
 
 /// A sender between its base transfers' two messages.
-pub struct Begun(Choosing, Zeroizing<u128>);
+pub struct Begun(Context, Choosing, Zeroizing<u128>);
 
 /// Which permutation the transfers use: of all that was said before.
-fn permutation(asks: &[u64], answer: &[u64]) -> Arc<Hash> {
+fn permutation(context: &Context, asks: &[u64], answer: &[u64]) -> Arc<Hash> {
     let mut hash = Sha256::new();
-    hash.update(b"dyad-mpc transfer permutation v1");
+    hash.update(b"dyad-mpc transfer permutation v2");
+    hash.update(context.as_bytes());
     asks.iter().chain(answer).for_each(|word| hash.update(word.to_le_bytes()));
     let mut key = [0; 16];
     key.copy_from_slice(&hash.finalize()[..16]);
     Arc::new(Hash::new(key))
-}
-
-fn sized(what: &str, words: &[u64], expected: usize) -> Result<(), String> {
-    match words.len() {
-        got if got == expected => Ok(()),
-        got => Err(format!("{got} words of {what}, where {expected} are due")),
-    }
 }
 
 /// Two words.
@@ -198,18 +193,17 @@ fn block(words: &[u64]) -> u128 {
 
 impl Receiver {
     /// Takes the sender's first message; gives the second, to be sent.
-    pub fn begin(asked: &[u64]) -> Result<(Self, Vec<u64>), String> {
-        sized("base transfers", asked, ASKS)?;
-        let (keys, mut answer) = base::answer(asked)?;
-        let keys = Zeroizing::new(keys);
+    pub fn begin(context: &Context, asked: &[u64]) -> Result<(Self, Vec<u64>), Refused> {
+        sized("base transfers", asked.len(), ASKS)?;
+        let (keys, mut answer) = base::answer(context, asked)?;
         let mut seeds = Zeroizing::new(Vec::with_capacity(TREES * LEAVES));
         for keys in keys.as_chunks::<K>().0 {
             let (leaves, sums) = grow(keys);
-            seeds.extend(leaves);
+            seeds.extend_from_slice(&*leaves);
             let sums = sums.as_flattened();
             answer.extend(sums.iter().flat_map(|sum| [*sum as u64, (sum >> 64) as u64]));
         }
-        let hash = permutation(asked, &answer);
+        let hash = permutation(context, asked, &answer);
         Ok((Self { streams: Streams::new(&seeds), hash, next: 0 }, answer))
     }
 
@@ -269,7 +263,7 @@ impl Streams {
             self.sums(tree, at, room);
             let columns = room.columns[tree * K * WORDS..].chunks_exact_mut(WORDS);
             for (b, (column, sum)) in columns.zip(room.sums.chunks_exact(WORDS)).enumerate() {
-                let set = ((delta >> (tree * K + b) & 1) as u64).wrapping_neg();
+                let set = mask((delta >> (tree * K + b)) as u64);
                 for ((column, sum), message) in column.iter_mut().zip(sum).zip(message) {
                     *column = sum ^ set & message;
                 }
@@ -282,26 +276,23 @@ impl Streams {
 impl Sender {
     /// Draws Δ; gives the first message of the base transfers.
     #[must_use]
-    pub fn begin() -> (Begun, Vec<u64>) {
+    pub fn begin(context: &Context) -> (Begun, Vec<u64>) {
         let delta = Zeroizing::new(u128::from_le_bytes(*fresh::<16>()));
         // Level l of a tree takes bit K - 1 - l of Δ_g, and the sum beside it is wanted.
-        let mut chosen = 0;
+        let mut chosen = Zeroizing::new(0);
         for tree in 0..TREES {
             for level in 0..K {
                 let alpha = *delta >> (tree * K + K - 1 - level) & 1;
-                chosen |= (1 ^ alpha) << (tree * K + level);
+                *chosen |= (1 ^ alpha) << (tree * K + level);
             }
         }
-        let (choosing, asks) = Choosing::new(chosen, COLUMNS);
-        (Begun(choosing, delta), asks)
+        let (choosing, asks) = Choosing::new(context, &chosen, COLUMNS);
+        (Begun(*context, choosing, delta), asks)
     }
 
     /// Rows for so many words of the receiver's bits, from what it sent.
-    ///
-    /// # Panics
-    /// If the message has not the length that is due; lines see to it.
-    pub fn answer(&mut self, message: &[u64], words: usize) -> Rows {
-        assert_eq!(message.len(), asks(words), "a message is as long as was said");
+    pub fn answer(&mut self, message: &[u64], words: usize) -> Result<Rows, Refused> {
+        sized("what asks for rows", message.len(), asks(words))?;
         let first = self.streams.take(words.div_ceil(2));
         let mut rows = Zeroizing::new(vec![0; 64 * words]);
         let (streams, delta) = (&self.streams, *self.delta);
@@ -316,17 +307,17 @@ impl Sender {
         let start = self.next;
         self.next += rows.len() as u64;
         let delta = Some(self.delta.clone());
-        Rows { blocks: rows, first: start, delta, hash: Arc::clone(&self.hash) }
+        Ok(Rows { blocks: rows, first: start, delta, hash: Arc::clone(&self.hash) })
     }
 }
 
 impl Begun {
     /// Takes the receiver's answer to what was asked.
-    pub fn finish(self, asks: &[u64], answer: &[u64]) -> Result<Sender, String> {
-        sized("base transfers", answer, ANSWER)?;
-        let Self(choosing, delta) = self;
+    pub fn finish(self, asks: &[u64], answer: &[u64]) -> Result<Sender, Refused> {
+        sized("base transfers", answer.len(), ANSWER)?;
+        let Self(context, choosing, delta) = self;
         let (points, sums) = answer.split_at(COLUMNS * POINT);
-        let keys = Zeroizing::new(choosing.finish(points)?);
+        let keys = choosing.finish(points)?;
         let mut seeds = Zeroizing::new(Vec::with_capacity(TREES * (LEAVES - 1)));
         let sums = sums.chunks_exact(4 * K);
         for (tree, (keys, sums)) in keys.as_chunks::<K>().0.iter().zip(sums).enumerate() {
@@ -334,12 +325,13 @@ impl Begun {
             for (pair, words) in pairs.iter_mut().zip(sums.chunks_exact(4)) {
                 *pair = [block(&words[..2]), block(&words[2..])];
             }
-            let path = std::array::from_fn(|level| {
-                (*delta >> (tree * K + K - 1 - level) & 1).wrapping_neg()
-            });
+            let path = Zeroizing::new(std::array::from_fn(|level| {
+                let set = mask((*delta >> (tree * K + K - 1 - level)) as u64);
+                u128::from(set) << 64 | u128::from(set)
+            }));
             seeds.extend_from_slice(&prune(keys, &path, &pairs)[1..]);
         }
-        let hash = permutation(asks, answer);
+        let hash = permutation(&context, asks, answer);
         Ok(Sender { streams: Streams::new(&seeds), hash, delta, next: 0 })
     }
 }
@@ -367,14 +359,25 @@ impl Rows {
         self.blocks.is_empty()
     }
 
+    /// Has this end the secrets?
+    pub(crate) const fn are_the_senders(&self) -> bool {
+        self.delta.is_some()
+    }
+
     /// Keys of some rows, `each` blocks a row, row after row: at the receiver those of its bits, at
     /// the sender those of bit 0.
+    ///
+    /// # Panics
+    /// If there are fewer rows.
     pub fn keys(&self, rows: Range<usize>, each: usize, out: &mut [u128]) {
         let first = self.first + rows.start as u64;
         self.hash.fill(&self.blocks[rows], 0, first, each, out);
     }
 
     /// At the sender, keys of bit 1; at the receiver nothing it should ask for.
+    ///
+    /// # Panics
+    /// If there are fewer rows.
     pub fn other_keys(&self, rows: Range<usize>, each: usize, out: &mut [u128]) {
         let first = self.first + rows.start as u64;
         let delta = self.delta.as_ref().map_or(0, |delta| **delta);
@@ -387,9 +390,14 @@ impl Rows {
 mod tests {
     use super::*;
 
+    fn context() -> Context {
+        let attempt = crate::prg::Attempt { job: [1; 32], nonces: [[2; 16], [3; 16]] };
+        Context::new(&attempt, crate::prg::Party::Zero)
+    }
+
     fn pair() -> (Sender, Receiver) {
-        let (begun, asks) = Sender::begin();
-        let (receiver, answer) = Receiver::begin(&asks).unwrap();
+        let (begun, asks) = Sender::begin(&context());
+        let (receiver, answer) = Receiver::begin(&context(), &asks).unwrap();
         (begun.finish(&asks, &answer).unwrap(), receiver)
     }
 
@@ -402,7 +410,7 @@ mod tests {
             let bits: Vec<u64> =
                 (1..=words as u64).map(|i| i.wrapping_mul(0x9e37_79b9_7f4a_7c15)).collect();
             let (message, taken) = receiver.ask(&bits);
-            let sent = sender.answer(&message, words);
+            let sent = sender.answer(&message, words).unwrap();
             for (i, (q, t)) in sent.blocks.iter().zip(&*taken.blocks).enumerate() {
                 let x = u128::from(bits[i / 64] >> (i % 64) & 1);
                 assert_eq!(*q, t ^ (x * *sender.delta), "row {i} of {words} words");
@@ -424,9 +432,19 @@ mod tests {
 
     #[test]
     fn what_has_another_length_is_refused() {
-        let (begun, asks) = Sender::begin();
-        assert!(Receiver::begin(&asks[1..]).err().unwrap().contains("1023 words"));
-        let (_, answer) = Receiver::begin(&asks).unwrap();
-        assert!(begun.finish(&asks, &answer[..9]).err().unwrap().contains("9 words"));
+        let (begun, asks) = Sender::begin(&context());
+        let short = |what, got, due| Some(Refused::Length { what, got, due });
+        let refused = Receiver::begin(&context(), &asks[1..]).err();
+        assert_eq!(refused, short("base transfers", 1023, 1024));
+        let (mut receiver, answer) = Receiver::begin(&context(), &asks).unwrap();
+        let cut = begun.finish(&asks, &answer[..9]).err();
+        assert_eq!(cut, short("base transfers", 9, ANSWER));
+        let (mut sender, _) = pair();
+        let (message, _) = receiver.ask(&[1, 2, 3]);
+        for (words, due) in [(1, 64), (2, 64), (5, 192)] {
+            let refused = sender.answer(&message, words).err();
+            assert_eq!(refused, short("what asks for rows", 128, due));
+        }
+        assert!(sender.answer(&message, 3).is_ok());
     }
 }

@@ -14,8 +14,10 @@
 //! receiver draws what it cannot read at random.
 
 use super::extend::Rows;
+use super::{Refused, Words, mask, sized, zeros};
 use crate::bits::plane::{Plane, transpose, vectorised};
 use rayon::prelude::*;
+use subtle::{Choice, ConditionallySelectable};
 use zeroize::Zeroizing;
 
 /// Words of 64 rows that are worked on together.
@@ -45,9 +47,9 @@ fn sliced(rows: &Rows, start: usize, width: usize, other: bool) -> [Plane<WIDE>;
 
 /// The sender's part of b x for planes x of `blocks` words each, from row word `start` on: its
 /// share in place of x, and what it sends. One bit of the receiver's goes with all planes.
-pub(crate) fn send_bits(rows: &Rows, start: usize, x: &mut [Vec<u64>]) -> Vec<u64> {
+pub(crate) fn send_bits(rows: &Rows, start: usize, x: &mut [Words]) -> Vec<u64> {
     debug_assert!(x.len() <= 64, "half a key");
-    let blocks = x.first().map_or(0, Vec::len);
+    let blocks = x.first().map_or(0, |x| x.len());
     let mut message = vec![0; x.len() * blocks];
     for at in (0..blocks).step_by(WIDE) {
         let width = WIDE.min(blocks - at);
@@ -72,9 +74,9 @@ pub(crate) fn take_bits(
     bits: &[u64],
     planes: usize,
     message: &[u64],
-) -> Vec<Vec<u64>> {
+) -> Vec<Words> {
     let blocks = bits.len();
-    let mut shares = vec![vec![0; blocks]; planes];
+    let mut shares: Vec<Words> = (0..planes).map(|_| zeros(blocks)).collect();
     for at in (0..blocks).step_by(WIDE) {
         let width = WIDE.min(blocks - at);
         vectorised(|| {
@@ -140,7 +142,7 @@ pub(crate) fn take_words(rows: &Rows, start: usize, each: usize, bits: &[u64], c
         vectorised(|| {
             let rows = came.chunks_exact_mut(each).zip(keys.chunks_exact(blocks));
             for (row, (came, keys)) in (first..).zip(rows) {
-                let set = (bits[row / 64] >> (row % 64) & 1).wrapping_neg();
+                let set = mask(bits[row / 64] >> (row % 64));
                 for (i, came) in came.iter_mut().enumerate() {
                     *came = word(keys, i).wrapping_add(set & *came);
                 }
@@ -155,29 +157,42 @@ const fn word(blocks: &[u128], i: usize) -> u64 {
     (blocks[i / 2] >> (64 * (i % 2))) as u64
 }
 
-/// What the sender sends so that the receiver learns one of two blocks a row.
-#[must_use]
-pub fn send_chosen(rows: &Rows, pairs: &[[u128; 2]]) -> Vec<u64> {
+/// What the sender sends so that the receiver learns one of two blocks a row. Rows and blocks are
+/// used up: a key that came twice would give the difference of two blocks away. Rows that no pair
+/// is for, at most 63 that fill up the last word, stay unused.
+pub fn send_chosen(rows: Rows, pairs: Zeroizing<Vec<[u128; 2]>>) -> Result<Vec<u64>, Refused> {
+    if !rows.are_the_senders() {
+        return Err(Refused::NotTheSenders);
+    }
+    sized("rows", rows.len() / 64, pairs.len().div_ceil(64))?;
     let mut keys = Zeroizing::new(vec![0; 2 * pairs.len()]);
     let (zero, one) = keys.split_at_mut(pairs.len());
     rows.keys(0..pairs.len(), 1, zero);
     rows.other_keys(0..pairs.len(), 1, one);
     let under = pairs.iter().zip(zero).zip(one);
     let under = under.flat_map(|(([m_0, m_1], k_0), k_1)| [m_0 ^ *k_0, m_1 ^ *k_1]);
-    under.flat_map(|block| [block as u64, (block >> 64) as u64]).collect()
+    Ok(under.flat_map(|block| [block as u64, (block >> 64) as u64]).collect())
 }
 
-/// The blocks that the receiver's bits choose, 64 bits a word.
-#[must_use]
-pub fn take_chosen(rows: &Rows, bits: &[u64], message: &[u64]) -> Vec<u128> {
-    let mut keys = vec![0; message.len() / 4];
-    rows.keys(0..keys.len(), 1, &mut keys);
+/// The blocks that the receiver's bits choose, 64 bits a word: of so many rows that were asked for
+/// with these bits, from what came for them.
+pub fn take_chosen(
+    rows: Rows,
+    bits: Words,
+    count: usize,
+    message: Vec<u64>,
+) -> Result<Zeroizing<Vec<u128>>, Refused> {
+    sized("rows", rows.len() / 64, count.div_ceil(64))?;
+    sized("choices", bits.len(), count.div_ceil(64))?;
+    sized("chosen blocks", message.len(), 4 * count)?;
+    let mut keys = Zeroizing::new(vec![0; count]);
+    rows.keys(0..count, 1, &mut keys);
     for (i, (key, came)) in keys.iter_mut().zip(message.chunks_exact(4)).enumerate() {
-        let set = (bits[i / 64] >> (i % 64) & 1).wrapping_neg();
+        let set = mask(bits[i / 64] >> (i % 64));
         let half = |i: usize| u128::from(came[i] ^ set & (came[i] ^ came[i + 2]));
         *key ^= half(0) | half(1) << 64;
     }
-    keys
+    Ok(keys)
 }
 
 /// Bytes j of a block with bit l of j set.
@@ -223,12 +238,11 @@ pub(crate) fn take_tables(
     rows: &Rows,
     start: usize,
     bits: u32,
-    digits: impl Iterator<Item = u8>,
+    digits: &[u8],
     message: &[u64],
-) -> Vec<u8> {
+) -> Zeroizing<Vec<u8>> {
     let mut keys = Zeroizing::new([0; 4 * TABLES]);
-    let digits: Zeroizing<Vec<u8>> = Zeroizing::new(digits.collect());
-    let mut chosen = Vec::with_capacity(digits.len());
+    let mut chosen = Zeroizing::new(Vec::with_capacity(digits.len()));
     for (chunk, digits) in digits.chunks(TABLES).enumerate() {
         let first = start + 4 * TABLES * chunk;
         let keys = &mut keys[..4 * digits.len()];
@@ -236,11 +250,19 @@ pub(crate) fn take_tables(
         for (i, (digit, keys)) in digits.iter().zip(keys.chunks_exact(4)).enumerate() {
             let under = stretched(read(message, 16 * bits, TABLES * chunk + i), bits);
             let key = keys[0] ^ keys[1] ^ keys[2] ^ keys[3];
-            let byte = (under ^ key) >> (8 * u32::from(*digit));
-            chosen.push(byte as u8 & (u8::MAX >> (8 - bits)));
+            let byte = byte_at(under ^ key, *digit);
+            chosen.push(byte & (u8::MAX >> (8 - bits)));
         }
     }
     chosen
+}
+
+/// Byte number `place`, a secret below 16: a shift of two words at once may be compiled to a branch
+/// on whether it is by more than one.
+fn byte_at(block: u128, place: u8) -> u8 {
+    let (low, high) = (block as u64, (block >> 64) as u64);
+    let half = u64::conditional_select(&low, &high, Choice::from(place >> 3 & 1));
+    (half >> (8 * (place & 7))) as u8
 }
 
 /// How many bits stand together, and how far apart.
@@ -315,11 +337,13 @@ mod tests {
 
     /// Rows of both, for these bits.
     fn rows(bits: &[u64]) -> [Rows; 2] {
-        let (begun, asks) = Sender::begin();
-        let (mut receiver, answer) = Receiver::begin(&asks).unwrap();
+        let attempt = crate::prg::Attempt { job: [1; 32], nonces: [[2; 16], [3; 16]] };
+        let context = crate::transfer::Context::new(&attempt, crate::prg::Party::One);
+        let (begun, asks) = Sender::begin(&context);
+        let (mut receiver, answer) = Receiver::begin(&context, &asks).unwrap();
         let mut sender = begun.finish(&asks, &answer).unwrap();
         let (message, taken) = receiver.ask(bits);
-        [sender.answer(&message, bits.len()), taken]
+        [sender.answer(&message, bits.len()).unwrap(), taken]
     }
 
     fn numbers(count: usize) -> Vec<u64> {
@@ -331,7 +355,8 @@ mod tests {
         for (start, blocks) in [(0, 1), (2, 7), (1, 8), (3, 21)] {
             let bits = numbers(start + blocks);
             let [sent, taken] = rows(&bits);
-            let x: Vec<Vec<u64>> = (0..5).map(|l| numbers(blocks + l)[l..].to_vec()).collect();
+            let x: Vec<Words> =
+                (0..5).map(|l| Zeroizing::new(numbers(blocks + l)[l..].to_vec())).collect();
             let mut mine = x.clone();
             let message = send_bits(&sent, start, &mut mine);
             let theirs = take_bits(&taken, start, &bits[start..], 5, &message);
@@ -365,9 +390,46 @@ mod tests {
         let bits = numbers(3);
         let [sent, taken] = rows(&bits);
         let pairs: Vec<[u128; 2]> = (0..150u128).map(|i| [i << 70 | i, !i]).collect();
-        let message = send_chosen(&sent, &pairs);
-        for (i, block) in take_chosen(&taken, &bits, &message).into_iter().enumerate() {
-            assert_eq!(block, pairs[i][(bits[i / 64] >> (i % 64) & 1) as usize]);
+        let message = send_chosen(sent, Zeroizing::new(pairs.clone())).unwrap();
+        let chosen = take_chosen(taken, Zeroizing::new(bits.clone()), 150, message).unwrap();
+        for (i, block) in chosen.iter().enumerate() {
+            assert_eq!(*block, pairs[i][(bits[i / 64] >> (i % 64) & 1) as usize]);
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_the_rows_is_refused() {
+        let bits = || Zeroizing::new(numbers(3));
+        let refused = |what, got, due| Some(Refused::Length { what, got, due });
+        let pairs = |count: usize| Zeroizing::new(vec![[5u128, 6]; count]);
+        for (count, words) in [(0, 0), (1, 1), (128, 2), (193, 4)] {
+            let [sent, taken] = rows(&bits());
+            assert_eq!(send_chosen(sent, pairs(count)).err(), refused("rows", 3, words));
+            let taken = take_chosen(taken, bits(), count, vec![0; 4 * count]);
+            assert_eq!(taken.err(), refused("rows", 3, words));
+        }
+        let taken = |bits, count, message| {
+            let [_, taken] = rows(&numbers(3));
+            take_chosen(taken, bits, count, message).err()
+        };
+        for got in [0, 599, 601, 768] {
+            let refused = refused("chosen blocks", got, 600);
+            assert_eq!(taken(bits(), 150, vec![0; got]), refused);
+        }
+        for got in [0, 2, 4] {
+            let choices = Zeroizing::new(numbers(got));
+            assert_eq!(taken(choices, 150, vec![0; 600]), refused("choices", got, 3));
+        }
+        assert_eq!(taken(bits(), 150, vec![0; 600]), None);
+        let [_, mine] = rows(&bits());
+        assert_eq!(send_chosen(mine, pairs(150)).err(), Some(Refused::NotTheSenders));
+    }
+
+    #[test]
+    fn a_byte_is_taken_at_any_place() {
+        let block = 0x0f1e_2d3c_4b5a_6978_8796_a5b4_c3d2_e1f0;
+        for place in 0..16 {
+            assert_eq!(byte_at(block, place), (block >> (8 * place)) as u8);
         }
     }
 
@@ -382,12 +444,14 @@ mod tests {
             let message = send_tables(&sent, 16, bits, &tables);
             assert_eq!(message.len(), table_words(bits, tables.len()));
             let digit = |i: usize| (choices[(16 + 4 * i) / 64] >> ((16 + 4 * i) % 64) & 15) as u8;
-            let chosen = take_tables(&taken, 16, bits, (0..140).map(digit), &message);
-            for (i, (table, chosen)) in tables.iter().zip(&chosen).enumerate() {
+            let digits: Vec<u8> = (0..140).map(digit).collect();
+            let chosen = take_tables(&taken, 16, bits, &digits, &message);
+            for (i, (table, chosen)) in tables.iter().zip(&*chosen).enumerate() {
                 assert_eq!(u128::from(*chosen), table >> (8 * digit(i)) & low, "transfer {i}");
             }
             // Another digit than was asked for gives noise.
-            let wrong = take_tables(&taken, 16, bits, (0..140).map(|i| digit(i) ^ 1), &message);
+            let others: Vec<u8> = digits.iter().map(|digit| digit ^ 1).collect();
+            let wrong = take_tables(&taken, 16, bits, &others, &message);
             let right = |(table, (i, wrong)): (&u128, (usize, &u8))| {
                 u128::from(*wrong) == table >> (8 * (digit(i) ^ 1)) & low
             };

@@ -11,13 +11,15 @@
 
 use super::extend::Rows;
 use super::forms::{send_bits, take_bits};
+use super::{Words, gathered, zeros};
 use crate::bits::fold::Monomial;
+use zeroize::Zeroizing;
 
 /// Rows that are wanted of an extension, in words of 64.
 #[derive(Default)]
 pub(crate) struct Asks {
     /// This cloud's bits, for rows in which it receives.
-    pub mine: Vec<u64>,
+    pub mine: Words,
     /// How many words of the other's.
     pub theirs: usize,
 }
@@ -26,6 +28,13 @@ impl Asks {
     /// Rows in which this cloud receives, for these bits; where they begin.
     pub(crate) fn receive(&mut self, bits: &[u64]) -> usize {
         let at = self.mine.len();
+        if self.mine.capacity() < at + bits.len() {
+            // By hand: a vector that grows leaves its words where it was.
+            let room = (2 * self.mine.capacity()).max(at + bits.len());
+            let mut larger = Zeroizing::new(Vec::with_capacity(room));
+            larger.extend_from_slice(&self.mine);
+            self.mine = larger;
+        }
         self.mine.extend_from_slice(bits);
         at
     }
@@ -114,13 +123,13 @@ pub(crate) struct Multiplying<'a> {
     plan: &'a Products,
     /// This cloud's shares of the bits and, behind them, of the products: a plane each, 64 entries
     /// a word.
-    planes: Vec<Vec<u64>>,
+    planes: Vec<Words>,
     /// Where each factor's rows begin, for sending and for receiving.
     at: Vec<[usize; 2]>,
 }
 
 impl<'a> Multiplying<'a> {
-    pub(crate) fn new(plan: &'a Products, bits: Vec<Vec<u64>>, asks: &mut Asks) -> Self {
+    pub(crate) fn new(plan: &'a Products, bits: Vec<Words>, asks: &mut Asks) -> Self {
         debug_assert_eq!(bits.len(), plan.bits, "a plane for each bit");
         let factors = plan.factors.iter();
         let rows = factors.map(|factor| {
@@ -128,9 +137,9 @@ impl<'a> Multiplying<'a> {
             [asks.send(bits.len()), asks.receive(bits)]
         });
         let at = rows.collect();
-        let blocks = bits.first().map_or(0, Vec::len);
+        let blocks = bits.first().map_or(0, |bits| bits.len());
         let mut planes = bits;
-        planes.resize(plan.bits + plan.count, vec![0; blocks]);
+        planes.resize_with(plan.bits + plan.count, || zeros(blocks));
         Self { plan, planes, at }
     }
 
@@ -148,7 +157,7 @@ impl<'a> Multiplying<'a> {
             {
                 let [mine, theirs] = [factor.bit, *other].map(|i| self.planes[i].iter());
                 let own = mine.zip(theirs).map(|(a, t)| a & t);
-                let sum = own.zip(share).map(|(own, share)| own ^ share).collect();
+                let sum = gathered(share.len(), own.zip(&*share).map(|(own, share)| own ^ share));
                 self.planes[self.plan.bits + output] = sum;
             }
         }
@@ -166,13 +175,13 @@ impl<'a> Multiplying<'a> {
             let shares = take_bits(taken, *at, bits, factor.others.len(), message);
             for (share, output) in shares.into_iter().zip(&factor.outputs) {
                 let plane = &mut self.planes[self.plan.bits + output];
-                plane.iter_mut().zip(share).for_each(|(sum, share)| *sum ^= share);
+                plane.iter_mut().zip(&*share).for_each(|(sum, share)| *sum ^= share);
             }
         }
     }
 
     /// Shares of the bits, and of the products.
-    pub(crate) fn planes(&self) -> (&[Vec<u64>], &[Vec<u64>]) {
+    pub(crate) fn planes(&self) -> (&[Words], &[Words]) {
         self.planes.split_at(self.plan.bits)
     }
 }

@@ -21,6 +21,7 @@ use super::base::fresh;
 use super::hash::encrypt;
 use aes::Aes128Enc;
 use aes::cipher::KeyInit;
+use zeroize::Zeroizing;
 
 /// Levels of a tree: 2^K seeds for K bits of Δ. Bits on the line fall as 128 / K, streams grow as
 /// 2^K / K.
@@ -35,9 +36,12 @@ fn children(node: u128) -> [u128; 2] {
     children
 }
 
+/// Seeds of a tree, wiped when dropped.
+pub(super) type Leaves = Zeroizing<[u128; LEAVES]>;
+
 /// The receiver's: all seeds, and what it sends, two sums a level.
-pub(super) fn grow(keys: &[[u128; 2]; K]) -> ([u128; LEAVES], [[u128; 2]; K]) {
-    let mut leaves = [0; LEAVES];
+pub(super) fn grow(keys: &[[u128; 2]; K]) -> (Leaves, [[u128; 2]; K]) {
+    let mut leaves = Zeroizing::new([0; LEAVES]);
     leaves[0] = u128::from_le_bytes(*fresh::<16>());
     let mut sums = *keys;
     for (level, sums) in sums.iter_mut().enumerate() {
@@ -54,8 +58,8 @@ pub(super) fn grow(keys: &[[u128; 2]; K]) -> ([u128; LEAVES], [[u128; 2]; K]) {
 
 /// The sender's: seed y is number y ^ Δ_g, and number 0 it has not. `path` has Δ_g's highest bit
 /// first, as a mask of all bits.
-pub(super) fn prune(keys: &[u128; K], path: &[u128; K], sums: &[[u128; 2]; K]) -> [u128; LEAVES] {
-    let mut leaves = [0; LEAVES];
+pub(super) fn prune(keys: &[u128; K], path: &[u128; K], sums: &[[u128; 2]; K]) -> Leaves {
+    let mut leaves = Zeroizing::new([0; LEAVES]);
     for level in 0..K {
         let alpha = path[level];
         // S_{1-α}

@@ -7,14 +7,15 @@
 //!
 //! Who learns what: see [`super::forms`].
 
-use super::Transfers;
 use super::extend::Rows;
 use super::forms::{send_words, take_words};
 use super::products::Asks;
+use super::{Transfers, Words, gathered, mask, misfit};
 use crate::bits::plan::blocks;
 use crate::error::{Op, Result};
 use crate::line::Line;
 use crate::prg::Party as Side;
+use zeroize::Zeroizing;
 
 /// Bit e of planes of 64 entries a word.
 pub(crate) const fn bit(plane: &[u64], e: usize) -> u64 {
@@ -22,8 +23,9 @@ pub(crate) const fn bit(plane: &[u64], e: usize) -> u64 {
 }
 
 /// -x where the bit is set, else x.
-pub(crate) const fn signed(x: u64, bit: u64) -> u64 {
-    (x ^ bit.wrapping_neg()).wrapping_add(bit)
+pub(crate) fn signed(x: u64, bit: u64) -> u64 {
+    let set = mask(bit);
+    (x ^ set).wrapping_sub(set)
 }
 
 /// Shares of bits as numbers, of as many entries as there are rows in a word: on their way.
@@ -32,15 +34,15 @@ pub(crate) struct Numbers {
     /// Does this cloud send?
     sends: bool,
     /// Its share: a while it sends or receives, then of the number.
-    share: Vec<u64>,
-    bits: Vec<u64>,
+    share: Words,
+    bits: Words,
 }
 
 impl Numbers {
     /// `sender` has the numbers and the other the choices.
     pub(crate) fn new(bits: &[u64], sends: bool, asks: &mut Asks) -> Self {
         let at = if sends { asks.send(bits.len()) } else { asks.receive(bits) };
-        Self { at, sends, share: vec![], bits: bits.to_vec() }
+        Self { at, sends, share: Words::default(), bits: Zeroizing::new(bits.to_vec()) }
     }
 
     pub(crate) fn send(&mut self, [sent, _]: &[Rows; 2], out: &mut Vec<u64>) {
@@ -48,7 +50,7 @@ impl Numbers {
             return;
         }
         let entries = 64 * self.bits.len();
-        self.share = (0..entries).map(|e| signed(1, bit(&self.bits, e))).collect();
+        self.share = gathered(entries, (0..entries).map(|e| signed(1, bit(&self.bits, e))));
         out.extend(send_words(sent, 64 * self.at, 1, &mut self.share));
         for (e, share) in self.share.iter_mut().enumerate() {
             *share = share.wrapping_add(bit(&self.bits, e));
@@ -61,7 +63,7 @@ impl Numbers {
         }
         let (message, rest) = came.split_at(64 * self.bits.len());
         *came = rest;
-        self.share = message.to_vec();
+        self.share = Zeroizing::new(message.to_vec());
         take_words(taken, 64 * self.at, 1, &self.bits, &mut self.share);
     }
 
@@ -75,25 +77,25 @@ impl Numbers {
 pub(crate) struct Gated {
     at: [usize; 2],
     each: usize,
-    bits: Vec<u64>,
+    bits: Words,
     /// Of the products.
-    share: Vec<u64>,
+    share: Words,
 }
 
 impl Gated {
     pub(crate) fn new(bits: &[u64], each: usize, asks: &mut Asks) -> Self {
         let at = [asks.send(bits.len()), asks.receive(bits)];
-        Self { at, each, bits: bits.to_vec(), share: vec![] }
+        Self { at, each, bits: Zeroizing::new(bits.to_vec()), share: Words::default() }
     }
 
     /// `values` are this cloud's shares, `each` for an entry, for all entries of the words of bits.
     pub(crate) fn send(&mut self, [sent, _]: &[Rows; 2], values: &[u64], out: &mut Vec<u64>) {
         let each = self.each;
-        let mut share: Vec<u64> =
-            values.iter().enumerate().map(|(i, v)| signed(*v, bit(&self.bits, i / each))).collect();
+        let signs = values.iter().enumerate().map(|(i, v)| signed(*v, bit(&self.bits, i / each)));
+        let mut share = gathered(values.len(), signs);
         out.extend(send_words(sent, 64 * self.at[0], each, &mut share));
         for (i, (share, v)) in share.iter_mut().zip(values).enumerate() {
-            *share = share.wrapping_add(v & bit(&self.bits, i / each).wrapping_neg());
+            *share = share.wrapping_add(v & mask(bit(&self.bits, i / each)));
         }
         self.share = share;
     }
@@ -101,7 +103,7 @@ impl Gated {
     pub(crate) fn take(&mut self, [_, taken]: &[Rows; 2], came: &mut &[u64]) {
         let (message, rest) = came.split_at(64 * self.bits.len() * self.each);
         *came = rest;
-        let mut share = message.to_vec();
+        let mut share = Zeroizing::new(message.to_vec());
         take_words(taken, 64 * self.at[1], self.each, &self.bits, &mut share);
         crate::ring::add(&mut self.share, &share);
     }
@@ -111,19 +113,24 @@ impl Gated {
     }
 }
 
+/// As many words of bits as entries need.
+fn words_of(op: Op, bits: &[u64], entries: usize) -> Result<&[u64]> {
+    let due = blocks(entries);
+    bits.get(..due).ok_or_else(|| {
+        misfit(op, format!("{} words of bits, where {due} are due for {entries}", bits.len()))
+    })
+}
+
 impl Transfers {
     /// Shares by addition of bits shared by XOR, 64 a word: one round and a half.
-    ///
-    /// # Panics
-    /// If there are fewer words than entries need.
     pub fn numbers(
         &mut self,
         line: &mut Line,
         op: Op,
         bits: &[u64],
         entries: usize,
-    ) -> Result<Vec<u64>> {
-        let bits = &bits[..blocks(entries)];
+    ) -> Result<Words> {
+        let bits = words_of(op, bits, entries)?;
         let mut asks = Asks::default();
         let sends = line.side() == Side::Zero;
         let mut numbers = Numbers::new(bits, sends, &mut asks);
@@ -138,22 +145,19 @@ impl Transfers {
 
     /// Shares of v where a bit is set and of 0 elsewhere, of bits shared by XOR, 64 a word, and
     /// numbers shared by addition: two rounds.
-    ///
-    /// # Panics
-    /// If there are fewer words than entries need.
     pub fn multiplex(
         &mut self,
         line: &mut Line,
         op: Op,
         bits: &[u64],
         values: &[u64],
-    ) -> Result<Vec<u64>> {
-        let bits = &bits[..blocks(values.len())];
+    ) -> Result<Words> {
+        let bits = words_of(op, bits, values.len())?;
         let mut asks = Asks::default();
         let mut gated = Gated::new(bits, 1, &mut asks);
         let rows = self.rows(line, op, &asks)?;
-        let mut whole = values.to_vec();
-        whole.resize(64 * bits.len(), 0);
+        let mut whole = super::zeros(64 * bits.len());
+        whole[..values.len()].copy_from_slice(values);
         let mut out = vec![];
         gated.send(&rows, &whole, &mut out);
         let came = line.swap(op, &out, out.len())?;

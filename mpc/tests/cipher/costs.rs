@@ -20,7 +20,7 @@ fn compared(n: usize, bits: u8) -> [u64; 2] {
     let (zero, one) = memory::pair();
     let op = Op { step: 0, number: 0, name: "test" };
     let sent = |side, link| {
-        let mut line = Line::new(side, &[7; 32], link);
+        let mut line = Line::new(side, &super::common::ATTEMPT, link);
         let mut transfers = Transfers::begin(&mut line, op).unwrap();
         let before = line.traffic().bytes_sent;
         transfers.less(&mut line, op, bits, &vec![5; n]).unwrap();

@@ -1,11 +1,12 @@
 //! What is no ciphertext is refused, with who sent it and where, and nobody panics or hangs.
 
-use super::common::{Meddle, Meddler, Small};
+use super::common::{ATTEMPT, Meddle, Meddler, Small, contract_of, ends};
 use super::world::World;
 use bytes::{Bytes, BytesMut};
 use dyad_bcp::Plaintext;
+use dyad_mpc::prg::Party as Side;
 use dyad_mpc::together::{Lines, Program, Setup, cost, two_on_ciphertexts};
-use dyad_mpc::{Error, Opened, Result, Session};
+use dyad_mpc::{Cipher, Error, Opened, Party, Result, Session};
 use std::time::Duration;
 
 const HEADER: usize = dyad_mpc::wire::HEADER;
@@ -152,4 +153,42 @@ fn clouds_with_other_unified_keys_do_not_begin() {
         assert!(text.contains("their unified keys differ"), "{text}");
         assert!(end.join().unwrap().contains("their unified keys differ"));
     });
+}
+
+#[test]
+fn clouds_with_other_engines_do_not_begin() {
+    let world = World::new(512);
+    let contract = dyad_mpc::Contract::pairwise(ATTEMPT, [3; 32]);
+    let limit = Duration::from_secs(2);
+    for ciphers in [Side::Zero, Side::One] {
+        let (zero, one) = ends();
+        let (mine, theirs) = if ciphers == Side::Zero { (zero, one) } else { (one, zero) };
+        let mut cipher = match ciphers {
+            Side::Zero => Cipher::zero(&world.key, &ATTEMPT, mine, world.opener()),
+            Side::One => Cipher::one(&world.key, &ATTEMPT, mine),
+        }
+        .unwrap()
+        .waiting(limit);
+        let mut shares = Party::pairwise(ciphers.peer(), &ATTEMPT, theirs).waiting(limit);
+        std::thread::scope(|scope| {
+            let shares = scope.spawn(|| shares.greet(&contract).unwrap_err());
+            for error in [cipher.greet(&contract).unwrap_err(), shares.join().unwrap()] {
+                assert!(matches!(error, Error::Different { .. }), "{error}");
+                let text = error.to_string();
+                assert!(text.contains("give both the same engine"), "{text}");
+            }
+        });
+    }
+}
+
+/// Nothing is dealt to it, so no seed can be the right one.
+#[test]
+fn a_contract_with_a_dealer_is_refused() {
+    let world = World::new(512);
+    let (zero, _one) = ends();
+    let mut zero = Cipher::zero(&world.key, &ATTEMPT, zero, world.opener()).unwrap();
+    let error = zero.greet(&contract_of([3; 32])).unwrap_err();
+    assert!(matches!(error, Error::Different { .. }), "{error}");
+    let text = error.to_string();
+    assert!(text.contains("C0, job abababab") && text.contains("same source"), "{text}");
 }
