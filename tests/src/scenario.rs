@@ -1,8 +1,7 @@
 //! Owners enrol, upload, propose, approve, watch and fetch, while services die and come again. At
 //! the end the model must have the bits of the clear run.
 
-use crate::faults::{Fault, What, When};
-use crate::line::Weather;
+use crate::faults::{Fault, When};
 use crate::services::Services;
 use anyhow::{Context as _, bail, ensure};
 use dyad_client::job::{Described, Prepared, Proposal, State, Status, Training};
@@ -141,22 +140,9 @@ impl<S: Services> Reaper<'_, S> {
         let Some(at) = self.left.iter().position(|fault| due(&fault.when).is_some()) else {
             return Ok(false);
         };
-        let Fault { who, what, when, down } = self.left.remove(at);
-        tokio::time::sleep(Duration::from_millis(due(&when).unwrap_or(0))).await;
-        let down = tokio::time::sleep(Duration::from_millis(down));
-        match what {
-            What::Killed => {
-                self.services.kill(who).await?;
-                down.await;
-                self.services.run(who).await?;
-            }
-            What::Line(weather) => {
-                let line = self.services.line(who).context("there is no hand on the line")?;
-                line.set(weather);
-                down.await;
-                line.set(Weather::Fair);
-            }
-        }
+        let fault = self.left.remove(at);
+        tokio::time::sleep(Duration::from_millis(due(&fault.when).unwrap_or(0))).await;
+        self.services.strike(&fault).await?;
         Ok(true)
     }
 }

@@ -8,20 +8,16 @@ use dyad_protos::job::Opening;
 use dyad_protos::upload::Mode;
 use dyad_protos::{Hex, Role};
 use dyad_tests::scenario::{Study, agree, join, upload_all};
-use dyad_tests::{Processes, Services, Way, Weather, program};
+use dyad_tests::{Processes, Services, Way, Weather, command};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Output, Stdio};
+use std::process::Output;
 use std::time::Duration;
 use tokio::process::{Child, Command};
 
 /// `dyad` for this owner.
 fn dyad(home: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(program("dyad").unwrap());
-    command.arg("--home").arg(home).args(["--insecure-demo", "--yes", "--patience", "20"]);
-    command.args(arguments).kill_on_drop(true);
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    command
+    command::dyad(home, arguments).unwrap()
 }
 
 async fn to_the_end(home: &Path, arguments: &[&str]) -> String {
@@ -31,17 +27,13 @@ async fn to_the_end(home: &Path, arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// SIGKILL. Whether it had ended by itself.
-async fn killed(mut child: Child) -> bool {
-    let ended = child.try_wait().unwrap().is_some();
-    child.kill().await.unwrap();
-    ended
+/// Whether it had ended by itself.
+async fn killed(child: Child) -> bool {
+    command::killed(child).await.unwrap()
 }
 
 async fn killed_after(home: &Path, arguments: &[&str], millis: u64) -> bool {
-    let child = dyad(home, arguments).spawn().unwrap();
-    tokio::time::sleep(Duration::from_millis(millis)).await;
-    killed(child).await
+    command::killed_after(home, arguments, millis).await.unwrap()
 }
 
 const COLUMNS: usize = 40;
