@@ -32,6 +32,8 @@ pub enum What {
     Full,
     /// Its clock is so many seconds ahead, or behind.
     Clock(i64),
+    /// It stands still, and goes on as if no time had passed.
+    Paused,
     /// What it has stored becomes again what it was when this began.
     SetBack,
 }
@@ -79,6 +81,7 @@ impl fmt::Display for Fault {
             What::Clock(ahead) => {
                 write!(f, "the clock of {who} is {ahead} s ahead at {when:?}, for {down} ms")
             }
+            What::Paused => write!(f, "{who} stands still at {when:?}, for {down} ms"),
             What::SetBack => write!(f, "{who} is set back to {when:?}, {down} ms later"),
         }
     }
@@ -127,16 +130,17 @@ impl Dice {
             1 => What::Line(Weather::Held),
             2 => What::Line(Weather::Slow(20_000 + self.draw(1_000_000) as u32)),
             // There is nothing yet that could be full, wrong or older.
-            3..=6 if matches!(when, When::HandOver(_)) => What::Killed,
+            3..=6 if matches!(when, When::HandOver(_)) => What::Paused,
             3 => What::Full,
             4 => What::Clock(self.one(&[-6 * HOUR, 6 * HOUR, 8 * DAY, 100 * DAY])),
             5 | 6 => What::SetBack,
+            7 => What::Paused,
             _ => What::Killed,
         };
         // Lines may be bad for longer than a kill lasts: also for longer than anybody's patience.
         let down = match what {
             What::Killed => self.draw(800),
-            What::Line(_) => self.draw(4000),
+            What::Line(_) | What::Paused => self.draw(4000),
             _ => 200 + self.draw(1800),
         };
         Fault { who, what, when, down }
@@ -173,7 +177,7 @@ mod tests {
         assert!((0..100).any(|seed| drawn(seed, 100).len() > 1));
         let all: Vec<_> = (0..300).flat_map(|seed| drawn(seed, 100)).collect();
         // Everything that there is comes.
-        for what in [What::Killed, What::Full, What::SetBack, What::Line(Weather::Held)] {
+        for what in [What::Killed, What::Full, What::Paused, What::SetBack, What::Line(Weather::Cut)] {
             assert!(all.iter().any(|fault| fault.what == what), "{what:?}");
         }
         assert!(all.iter().any(|fault| matches!(fault.what, What::Clock(ahead) if ahead < 0)));

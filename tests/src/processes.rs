@@ -254,6 +254,16 @@ impl Processes {
         self.run(role).await
     }
 
+    async fn paused(&self, role: Role, down: Duration) -> anyhow::Result<()> {
+        let pid = self.pid(role).context("it does not run")?.to_string();
+        for (signal, then) in [("-STOP", down), ("-CONT", Duration::ZERO)] {
+            let status = Command::new("kill").args([signal, &pid]).status().await?;
+            ensure!(status.success(), "kill {signal} {pid}: {status}");
+            tokio::time::sleep(then).await;
+        }
+        Ok(())
+    }
+
     async fn put_back(&mut self, role: Role, down: Duration) -> anyhow::Result<()> {
         let (store, copy) = (self.store(role), self.folder.join(format!("copy-of-{role}")));
         self.kill(role).await?;
@@ -372,6 +382,7 @@ impl Services for Processes {
         match what {
             What::Full => self.filled(who, down).await,
             What::Clock(ahead) => self.with_another_clock(who, ahead, down).await,
+            What::Paused => self.paused(who, down).await,
             What::SetBack => self.put_back(who, down).await,
             What::Killed | What::Line(_) => services::strike(self, fault).await,
         }

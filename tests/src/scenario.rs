@@ -111,22 +111,29 @@ pub async fn agree(
     schema: &str,
 ) -> anyhow::Result<(Vec<Client>, Name)> {
     let access = Access { passphrase: None, insecure_demo: true };
-    let (mut clients, mut members) = (Vec::new(), Vec::new());
+    let mut clients = Vec::new();
     for i in 0..owners {
         let name = format!("owner-{i}");
         let token = services.token(Role::Owner, &name).await?;
         let home = Home::at(folder.join(&name));
         clients.push(Client::enrol(home, &token, &access).await?);
-        members.push(name.parse()?);
     }
     let name: Name = "study".parse()?;
-    let proposed = Proposed { name: name.as_str(), schema, members: &members, label: None };
-    clients[0].create_study(&draft(&proposed)?).await?;
-    for client in &clients {
-        let standing = client.study(&name).await?;
-        client.join_study(&standing).await?;
-    }
+    found(&clients, &name, schema).await?;
     Ok((clients, name))
+}
+
+/// Has owners join a study of this name.
+pub async fn found(owners: &[Client], name: &Name, schema: &str) -> anyhow::Result<()> {
+    let members: Vec<_> = owners.iter().map(|owner| owner.name().clone()).collect();
+    let proposed = Proposed { name: name.as_str(), schema, members: &members, label: None };
+    let author = owners.first().context("a study of nobody")?;
+    author.create_study(&draft(&proposed)?).await?;
+    for owner in owners {
+        let standing = owner.study(name).await?;
+        owner.join_study(&standing).await?;
+    }
+    Ok(())
 }
 
 /// Does to services what is planned when its time has come.

@@ -53,8 +53,8 @@ pub(crate) async fn strike<S: Services + ?Sized>(
             line.set(Weather::Fair);
             Ok(())
         }
-        What::Full | What::Clock(_) | What::SetBack => {
-            bail!("{fault}: only a process of its own has a disk, a clock and a store to put back")
+        What::Full | What::Clock(_) | What::Paused | What::SetBack => {
+            bail!("{fault}: only a process of its own has a disk and a clock, and can stand still")
         }
     }
 }

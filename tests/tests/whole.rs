@@ -78,6 +78,30 @@ async fn processes_killed_around_the_training() {
     play(&mut services, folder.path(), &scenario).await.unwrap();
 }
 
+/// Each of the two is killed, and stands still, while the master key goes from one to the other.
+#[tokio::test(flavor = "multi_thread")]
+async fn processes_killed_during_the_hand_over() {
+    let _one = ONE.lock().await;
+    let folder = tempfile::tempdir().unwrap();
+    let mut faults = Vec::new();
+    for after in [0, 10, 20, 30] {
+        faults.push(Fault::killed(Role::C0, When::HandOver(after), 0));
+        faults.push(Fault::killed(Role::Kgc, When::HandOver(after / 2), 20));
+    }
+    let mut services = Processes::start_through(folder.path(), &faults).await.unwrap();
+    // C0 has it; the key centre has not.
+    let key = |role| services.store(role).join("keys/master.key").exists();
+    assert!(key(Role::C0));
+    let by = Instant::now() + Duration::from_secs(20);
+    while key(Role::Kgc) {
+        assert!(Instant::now() < by, "the key centre still has the master key");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let mut scenario = Scenario { mode: Mode::Packed, owners: 2, ..Scenario::new().unwrap() };
+    scenario.training.epochs = 1;
+    play(&mut services, folder.path(), &scenario).await.unwrap();
+}
+
 /// Faults at random, hundreds of times: `DYAD_SOAK` says how often, `DYAD_SEED` where to begin. All
 /// seeds that fail are told at the end, each with what was planned, said and logged.
 #[tokio::test(flavor = "multi_thread")]
