@@ -124,6 +124,39 @@ async fn an_upload_goes_on_behind_what_was_acknowledged() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn proposing_and_approving() {
+    let _one = ONE.lock().await;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    let services = Processes::start(path).await.unwrap();
+    let study = join(&services, path, 2).await.unwrap();
+    upload_all(&study, Mode::Sealed).await.unwrap();
+    let homes = [path.join("owner-0"), path.join("owner-1")];
+    let proposing = ["job", "propose", "--study", "study", "--model", "mlp:8", "--epochs", "1"];
+    let moments = [20, 40, 80, 160, 320];
+    let mut in_time = 0;
+    for millis in moments {
+        in_time += u32::from(!killed_after(&homes[0], &proposing, millis).await);
+    }
+    // What came of those is a job or nothing, and in nobody's way.
+    let listed = to_the_end(&homes[0], &["job", "list"]).await;
+    println!("{listed}");
+    let prepared = dyad_tests::scenario::propose(&study, &some_seconds(1)).await.unwrap();
+    let job = Hex(prepared.job.digest()).to_string();
+    let approving = ["job", "approve", &job];
+    for home in &homes {
+        for millis in moments {
+            in_time += u32::from(!killed_after(home, &approving, millis).await);
+        }
+    }
+    assert!(in_time > 0, "it was never killed in time");
+    for home in &homes {
+        to_the_end(home, &approving).await;
+    }
+    ends_well(&study, &prepared).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn watching_answering_and_fetching() {
     let _one = ONE.lock().await;
     let folder = tempfile::tempdir().unwrap();

@@ -148,6 +148,9 @@ async fn clouds_refuse_what_nobody_should_ask() {
         // Rows that do not match, receipts that are not these, recipients that are nobody.
         let asked = by_zero.propose(propose(&with(&|job| job.rows_digest = Hex([1; 32])), &zero));
         refused(asked.await, Code::InvalidArgument, "rows match");
+        let lacking = with(&|job| job.left_out = 3);
+        let asked = by_zero.propose(propose(&lacking, &zero)).await;
+        refused(asked, Code::InvalidArgument, "the job leaves 3 out");
         let receipts = with(&|job| {
             (job.uploads[0].c0, job.uploads[0].c1) = (Hex([1; 32]), Hex([1; 32]));
         });
