@@ -139,6 +139,19 @@ mod tests {
         assert_eq!(read("member/sign.key").unwrap(), [0, 255, 7]);
         assert_eq!(read("studies/heart/key").unwrap(), b"k");
         assert!(read("uploads/ab/spool/c1").is_none());
+        // A study may be called like a folder that is left out.
+        write("models/ab.json", b"{}");
+        write("studies/models/key", b"m");
+        write("studies/spool/key", b"s");
+        write("studies/uploads/spool/key", b"u");
+        assert_eq!(backup(&home, &file, "open sesame").unwrap(), 6);
+        let third = Home::at(folder.path().join("c"));
+        assert_eq!(restore(&third, &file, "open sesame").unwrap(), 6);
+        for (study, key) in [("models", b"m"), ("spool", b"s"), ("uploads/spool", b"u")] {
+            let kept = home::read(&third.path().join("studies").join(study).join("key")).unwrap();
+            assert_eq!(kept.unwrap(), key, "{study}");
+        }
+        assert!(home::read(&third.path().join("models/ab.json")).unwrap().is_none());
         let text = fs::read(&file).unwrap();
         assert!(!text.windows(7).any(|seven| seven == b"studies"));
     }

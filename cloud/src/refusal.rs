@@ -206,6 +206,18 @@ mod tests {
     }
 
     #[test]
+    fn what_is_said_is_bounded() {
+        assert_eq!(Refusal::new(Cause::Message, "short").what, "short");
+        // Cut between letters, wherever the bound falls.
+        for letter in ["x", "\u{e9}", "\u{20ac}", "\u{1f600}"] {
+            let refusal = refuse::<()>(Cause::Message, format!("<{}", letter.repeat(LONGEST)));
+            let said = refusal.unwrap_err().what;
+            assert!((LONGEST - 3..=LONGEST).contains(&said.len()), "{letter}: {}", said.len());
+            assert!(said.ends_with(letter));
+        }
+    }
+
+    #[test]
     fn whose_fault_it_is_at_the_key_centre() {
         let who = "kgc main".parse().unwrap();
         let of = |cause: Option<&str>, code| {

@@ -78,6 +78,7 @@ mod error;
 mod fixed;
 mod format;
 mod limits;
+mod names;
 mod owners;
 mod report;
 mod samples;

@@ -8,9 +8,16 @@
 //! - [`scenario`]: owners enrol, upload, approve, watch, fetch; whatever dies meanwhile, the model
 //!   at the end has the bits of the clear run
 //! - [`faults`]: who dies when, as data; also drawn at random from a seed
+//! - [`command`]: the owners' command, given and killed
+//! - [`machine`]: disks that are full, clocks that are wrong, stores that are copied
+//! - [`endure`]: a scenario through any plan of faults, to the right model, by way of nothing but
+//!   refusals that the book knows
 
+pub mod command;
+pub mod endure;
 pub mod faults;
 mod line;
+pub mod machine;
 mod processes;
 pub mod scenario;
 mod services;

@@ -1,8 +1,7 @@
 //! Owners enrol, upload, propose, approve, watch and fetch, while services die and come again. At
 //! the end the model must have the bits of the clear run.
 
-use crate::faults::{Fault, What, When};
-use crate::line::Weather;
+use crate::faults::{Fault, When};
 use crate::services::Services;
 use anyhow::{Context as _, bail, ensure};
 use dyad_client::job::{Described, Prepared, Proposal, State, Status, Training};
@@ -118,22 +117,29 @@ pub async fn agree(
     schema: &str,
 ) -> anyhow::Result<(Vec<Client>, Name)> {
     let access = Access { passphrase: None, insecure_demo: true };
-    let (mut clients, mut members) = (Vec::new(), Vec::new());
+    let mut clients = Vec::new();
     for i in 0..owners {
         let name = format!("owner-{i}");
         let token = services.token(Role::Owner, &name).await?;
         let home = Home::at(folder.join(&name));
         clients.push(Client::enrol(home, &token, &access).await?);
-        members.push(name.parse()?);
     }
     let name: Name = "study".parse()?;
-    let proposed = Proposed { name: name.as_str(), schema, members: &members, label: None };
-    clients[0].create_study(&draft(&proposed)?).await?;
-    for client in &clients {
-        let standing = client.study(&name).await?;
-        client.join_study(&standing).await?;
-    }
+    found(&clients, &name, schema).await?;
     Ok((clients, name))
+}
+
+/// Has owners join a study of this name.
+pub async fn found(owners: &[Client], name: &Name, schema: &str) -> anyhow::Result<()> {
+    let members: Vec<_> = owners.iter().map(|owner| owner.name().clone()).collect();
+    let proposed = Proposed { name: name.as_str(), schema, members: &members, label: None };
+    let author = owners.first().context("a study of nobody")?;
+    author.create_study(&draft(&proposed)?).await?;
+    for owner in owners {
+        let standing = owner.study(name).await?;
+        owner.join_study(&standing).await?;
+    }
+    Ok(())
 }
 
 /// Does to services what is planned when its time has come.
@@ -147,22 +153,9 @@ impl<S: Services> Reaper<'_, S> {
         let Some(at) = self.left.iter().position(|fault| due(&fault.when).is_some()) else {
             return Ok(false);
         };
-        let Fault { who, what, when, down } = self.left.remove(at);
-        tokio::time::sleep(Duration::from_millis(due(&when).unwrap_or(0))).await;
-        let down = tokio::time::sleep(Duration::from_millis(down));
-        match what {
-            What::Killed => {
-                self.services.kill(who).await?;
-                down.await;
-                self.services.run(who).await?;
-            }
-            What::Line(weather) => {
-                let line = self.services.line(who).context("there is no hand on the line")?;
-                line.set(weather);
-                down.await;
-                line.set(Weather::Fair);
-            }
-        }
+        let fault = self.left.remove(at);
+        tokio::time::sleep(Duration::from_millis(due(&fault.when).unwrap_or(0))).await;
+        self.services.strike(&fault).await?;
         Ok(true)
     }
 }

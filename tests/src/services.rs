@@ -1,11 +1,14 @@
 //! What a scenario needs of key centre and clouds.
 
-use crate::line::Line;
+use crate::faults::{Fault, What};
+use crate::line::{Line, Weather};
+use anyhow::{Context as _, bail};
 use dyad_local::{Parameters, Place, World};
 use dyad_protos::Role;
 use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::path::Path;
+use std::time::Duration;
 
 /// Key centre and clouds, wherever they run.
 #[allow(async_fn_in_trait)]
@@ -19,9 +22,40 @@ pub trait Services {
     /// Starts it again.
     async fn run(&mut self, role: Role) -> anyhow::Result<()>;
 
+    /// Has it happen, for as long as it lasts.
+    async fn strike(&mut self, fault: &Fault) -> anyhow::Result<()> {
+        strike(self, fault).await
+    }
+
     /// The line to a service, if a test has a hand on it.
     fn line(&self, _role: Role) -> Option<&Line> {
         None
+    }
+}
+
+/// What can be done to services wherever they run.
+pub(crate) async fn strike<S: Services + ?Sized>(
+    services: &mut S,
+    fault: &Fault,
+) -> anyhow::Result<()> {
+    let Fault { who, what, down, .. } = *fault;
+    let down = Duration::from_millis(down);
+    match what {
+        What::Killed => {
+            services.kill(who).await?;
+            tokio::time::sleep(down).await;
+            services.run(who).await
+        }
+        What::Line(weather) => {
+            let line = services.line(who).context("there is no hand on the line")?;
+            line.set(weather);
+            tokio::time::sleep(down).await;
+            line.set(Weather::Fair);
+            Ok(())
+        }
+        What::Full | What::Clock(_) | What::Paused | What::SetBack => {
+            bail!("{fault}: only a process of its own has a disk and a clock, and can stand still")
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use super::column::{
 use super::{Draft, VERSION};
 use crate::error::SchemaFault;
 use crate::fixed::FixedPoint;
+use crate::names::misleads;
 use crate::{Error, Result};
 use std::collections::HashSet;
 
@@ -129,7 +130,7 @@ fn distinct(names: &[String]) -> Result<(), SchemaFault> {
     if names.is_empty() {
         return Err(SchemaFault::Names("the list of names is empty"));
     }
-    if names.iter().any(|name| name.chars().any(char::is_control)) {
+    if names.iter().any(|name| misleads(name)) {
         return Err(SchemaFault::Names("a name in the list has control characters"));
     }
     if names.iter().all(|name| seen.insert(name)) {
@@ -162,7 +163,7 @@ fn names(draft: &Draft) -> Result<(), SchemaFault> {
     let (mut columns, mut features) = (HashSet::new(), HashSet::new());
     for column in &draft.columns {
         for name in column.names() {
-            if name.is_empty() || name.chars().any(char::is_control) {
+            if name.is_empty() || misleads(&name) {
                 return Err(SchemaFault::Shape(
                     "a column's name is empty or has control characters",
                 ));

@@ -44,6 +44,13 @@ fn what_contradicts_itself_is_refused() {
     assert!(names(&one("kind = \"categorical\"\ncategories = [\"a\", \"a\"]")));
     assert!(names(&one("kind = \"classes\"\nclasses = [\"a\"]")));
     assert!(names(&one("kind = \"classes\"\nclasses = [\"a\", \"?\"]\nmissing_markers = [\"?\"]")));
+    // They are shown to owners who are asked to agree.
+    for forged in ["a\\u001b[2J", "a\\n", "\\u202eno\\u202c", "a\\u2028b"] {
+        assert!(names(&one(&format!("kind = \"classes\"\nclasses = [\"b\", \"{forged}\"]"))));
+        assert!(names(&one(&format!("kind = \"categorical\"\ncategories = [\"{forged}\"]"))));
+        let column = format!("[[columns]]\nname = \"{forged}\"\nkind = \"ignore\"");
+        assert!(matches!(fault(&column), SchemaFault::Shape(_)), "{forged}");
+    }
     let marked = "missing_markers = [\"a\"]\n".to_owned();
     assert!(names(&(marked + &one("kind = \"categorical\"\ncategories = [\"a\"]"))));
     let fill = one("kind = \"categorical\"\ncategories = [\"a\"]\nmissing = { fill = \"b\" }");

@@ -1,77 +1,28 @@
 //! Clocks that are hours or months off.
 //!
-//! A library that is loaded before all others answers for the machine's clock: a page of C, compiled
-//! here. So it is the real programs whose clock is wrong, TLS included.
+//! It is the real programs whose clock is wrong, TLS included ([`WrongClock`]).
 
 use crate::common::{ONE, approved, ends_well, some_seconds};
 use dyad_client::{Access, Client, Home};
 use dyad_protos::Role;
 use dyad_protos::upload::Mode;
+use dyad_tests::machine::WrongClock;
 use dyad_tests::scenario::{approve_all, join, propose, upload_all};
 use dyad_tests::{Manner, Processes, Services as _};
-use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
-
-const SKEW: &str = "DYAD_TEST_SKEW";
-const SHIM: &str = r#"
-#define _GNU_SOURCE
-#include <dlfcn.h>
-#include <stdlib.h>
-#include <time.h>
-
-int clock_gettime(clockid_t id, struct timespec *at) {
-    static int (*real)(clockid_t, struct timespec *);
-    static long skew;
-    if (!real) {
-        const char *text = getenv("DYAD_TEST_SKEW");
-        skew = text ? atol(text) : 0;
-        real = (int (*)(clockid_t, struct timespec *))dlsym(RTLD_NEXT, "clock_gettime");
-    }
-    int result = real(id, at);
-    if (result == 0 && (id == CLOCK_REALTIME || id == CLOCK_REALTIME_COARSE))
-        at->tv_sec += skew;
-    return result;
-}
-
-time_t time(time_t *out) {
-    struct timespec at;
-    clock_gettime(CLOCK_REALTIME, &at);
-    if (out) *out = at.tv_sec;
-    return at.tv_sec;
-}
-"#;
-
-/// The library; none where there is no compiler for it.
-fn shim(folder: &Path) -> Option<PathBuf> {
-    let (source, library) = (folder.join("skew.c"), folder.join("skew.so"));
-    std::fs::write(&source, SHIM).unwrap();
-    let mut command = Command::new("cc");
-    command.args(["-shared", "-fPIC", "-O1", "-o"]).arg(&library).arg(&source).arg("-ldl");
-    let made = command.status().is_ok_and(|status| status.success());
-    if !made {
-        println!(
-            "SKIPPED: clocks that are wrong: no C compiler makes a library to load before libc"
-        );
-    }
-    made.then_some(library)
-}
 
 const HOUR: i64 = 3600;
 const DAY: i64 = 24 * HOUR;
 
 struct Clocks {
-    library: PathBuf,
+    wrong: WrongClock,
 }
 
 impl Clocks {
     /// Starts a service again, with a clock that is so many seconds ahead.
     async fn set(&self, services: &mut Processes, role: Role, ahead: i64) {
         services.kill(role).await.unwrap();
-        let manner = Manner::default()
-            .variable("LD_PRELOAD", &self.library.display().to_string())
-            .variable(SKEW, &ahead.to_string());
-        services.manner(role, manner);
+        services.manner(role, Manner::default().variables(&self.wrong.variables(ahead)));
         services.run(role).await.unwrap();
     }
 
@@ -92,8 +43,13 @@ async fn errors_speak_of_clocks_and_then_all_is_well() {
     let _one = ONE.lock().await;
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();
-    let Some(library) = shim(path) else { return };
-    let clocks = Clocks { library };
+    let Some(wrong) = WrongClock::make(path).unwrap() else {
+        println!(
+            "SKIPPED: clocks that are wrong: no C compiler makes a library to load before libc"
+        );
+        return;
+    };
+    let clocks = Clocks { wrong };
     let mut services = Processes::start(path).await.unwrap();
     let mut study = join(&services, path, 2).await.unwrap();
     let owners = std::mem::take(&mut study.owners);

@@ -8,7 +8,7 @@ use dyad_protos::job::Opening;
 use dyad_protos::upload::Mode;
 use dyad_protos::{Hex, Role};
 use dyad_tests::scenario::{Study, agree, join, upload_all};
-use dyad_tests::{Processes, Services, Way, Weather, program};
+use dyad_tests::{Processes, Services, Way, Weather, command};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
@@ -17,11 +17,7 @@ use tokio::process::{Child, Command};
 
 /// `dyad` for this owner.
 fn dyad(home: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(program("dyad").unwrap());
-    command.arg("--home").arg(home).args(["--insecure-demo", "--yes", "--patience", "20"]);
-    command.args(arguments).kill_on_drop(true);
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    command
+    command::dyad(home, arguments).unwrap()
 }
 
 async fn to_the_end(home: &Path, arguments: &[&str]) -> String {
@@ -31,17 +27,13 @@ async fn to_the_end(home: &Path, arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// SIGKILL. Whether it had ended by itself.
-async fn killed(mut child: Child) -> bool {
-    let ended = child.try_wait().unwrap().is_some();
-    child.kill().await.unwrap();
-    ended
+/// Whether it had ended by itself.
+async fn killed(child: Child) -> bool {
+    command::killed(child).await.unwrap()
 }
 
 async fn killed_after(home: &Path, arguments: &[&str], millis: u64) -> bool {
-    let child = dyad(home, arguments).spawn().unwrap();
-    tokio::time::sleep(Duration::from_millis(millis)).await;
-    killed(child).await
+    command::killed_after(home, arguments, millis).await.unwrap()
 }
 
 const COLUMNS: usize = 40;
@@ -128,6 +120,39 @@ async fn an_upload_goes_on_behind_what_was_acknowledged() {
     scenario.training.batch = 512;
     scenario.training.rate = Some(0.5);
     let prepared = approved(&study, &scenario).await;
+    ends_well(&study, &prepared).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn proposing_and_approving() {
+    let _one = ONE.lock().await;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    let services = Processes::start(path).await.unwrap();
+    let study = join(&services, path, 2).await.unwrap();
+    upload_all(&study, Mode::Sealed).await.unwrap();
+    let homes = [path.join("owner-0"), path.join("owner-1")];
+    let proposing = ["job", "propose", "--study", "study", "--model", "mlp:8", "--epochs", "1"];
+    let moments = [20, 40, 80, 160, 320];
+    let mut in_time = 0;
+    for millis in moments {
+        in_time += u32::from(!killed_after(&homes[0], &proposing, millis).await);
+    }
+    // What came of those is a job or nothing, and in nobody's way.
+    let listed = to_the_end(&homes[0], &["job", "list"]).await;
+    println!("{listed}");
+    let prepared = dyad_tests::scenario::propose(&study, &some_seconds(1)).await.unwrap();
+    let job = Hex(prepared.job.digest()).to_string();
+    let approving = ["job", "approve", &job];
+    for home in &homes {
+        for millis in moments {
+            in_time += u32::from(!killed_after(home, &approving, millis).await);
+        }
+    }
+    assert!(in_time > 0, "it was never killed in time");
+    for home in &homes {
+        to_the_end(home, &approving).await;
+    }
     ends_well(&study, &prepared).await;
 }
 
@@ -239,4 +264,47 @@ async fn a_spool_that_may_not_grow() {
     }
     let prepared = approved(&study, &some_seconds(1)).await;
     ends_well(&study, &prepared).await;
+}
+
+/// A terminal to type in, and questions that go to a file: what nobody can see nobody has agreed to.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_asked_is_not_done() {
+    let _one = ONE.lock().await;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    // It runs a command in a terminal of its own.
+    if Command::new("script").arg("--version").output().await.is_err() {
+        println!("SKIPPED: questions in a terminal: there is no `script` to make one");
+        return;
+    }
+    let services = Processes::start(path).await.unwrap();
+    let study = join(&services, path, 1).await.unwrap();
+    upload_all(&study, Mode::Sealed).await.unwrap();
+    let home = path.join("owner-0");
+    let upload = || study.owners[0].uploads().unwrap().remove(0);
+    let digits = Hex(upload().digest()).to_string();
+    let said = path.join("said");
+    let withdraw = async |more: &str| {
+        let program = dyad_tests::program("dyad").unwrap();
+        let line = format!(
+            "{} --home {} --insecure-demo withdraw {digits} {more}",
+            program.display(),
+            home.display(),
+        );
+        let mut command = Command::new("script");
+        command.args(["-qec", &line, "/dev/null"]).stdin(Stdio::null());
+        let output = command.output().await.unwrap();
+        (output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    let (done, _) = withdraw(&format!("2> {}", said.display())).await;
+    let said = std::fs::read_to_string(&said).unwrap();
+    assert!(!done && said.contains("say --yes"), "{said}");
+    assert_eq!(upload().state, State::Finished);
+    // Where it is seen it is asked; nobody answers.
+    let (done, said) = withdraw("").await;
+    assert!(!done && said.contains("[y/N]") && said.contains("nothing was done"), "{said}");
+    assert_eq!(upload().state, State::Finished);
+    let (done, said) = withdraw("--yes").await;
+    assert!(done, "{said}");
+    assert_eq!(upload().state, State::Withdrawn);
 }

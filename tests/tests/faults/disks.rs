@@ -4,57 +4,8 @@ use crate::common::{ONE, approved, at_step, ends_well, says, some_seconds};
 use dyad_protos::Role;
 use dyad_protos::upload::Mode;
 use dyad_tests::scenario::{Study, join, upload_all};
-use dyad_tests::{Manner, Processes, Services as _};
-use std::fs::File;
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use dyad_tests::{Manner, Processes};
 use std::time::Duration;
-
-/// A disk of its own for a folder; unmounted when it is dropped.
-struct Disk(PathBuf);
-
-impl Disk {
-    /// None where it is not allowed.
-    fn mount(folder: &Path) -> Option<Self> {
-        let mut command = Command::new("mount");
-        command.args(["-t", "tmpfs", "-o", "size=24m,mode=700", "tmpfs"]).arg(folder);
-        let output = command.output().ok()?;
-        output.status.success().then(|| Self(folder.to_owned()))
-    }
-
-    /// What fills it, to the last byte.
-    fn fill(&self) -> PathBuf {
-        let ballast = self.0.join("ballast");
-        let mut file = File::options().create(true).append(true).open(&ballast).unwrap();
-        for piece in [1 << 20, 1 << 12, 1] {
-            while file.write_all(&vec![0; piece]).is_ok() {}
-        }
-        ballast
-    }
-}
-
-impl Drop for Disk {
-    fn drop(&mut self) {
-        // Lazily: a service may have files open.
-        drop(Command::new("umount").arg("-l").arg(&self.0).status());
-    }
-}
-
-/// Moves a service's store to a disk of its own.
-async fn on_a_disk(services: &mut Processes, role: Role) -> Option<Disk> {
-    services.kill(role).await.unwrap();
-    let store = services.store(role);
-    let aside = store.with_extension("aside");
-    std::fs::rename(&store, &aside).unwrap();
-    std::fs::create_dir(&store).unwrap();
-    let disk = Disk::mount(&store);
-    let from = aside.join(".");
-    let copied = Command::new("cp").arg("-a").arg(from).arg(&store).status().unwrap();
-    assert!(copied.success());
-    services.run(role).await.unwrap();
-    disk
-}
 
 fn impatient(study: &mut Study) {
     let owners = std::mem::take(&mut study.owners);
@@ -67,18 +18,17 @@ async fn full_while_uploading_and_training() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();
     let mut services = Processes::start(path).await.unwrap();
-    let mut disks = Vec::new();
-    for role in [Role::Kgc, Role::C0, Role::C1] {
-        let Some(disk) = on_a_disk(&mut services, role).await else {
+    const ALL: [Role; 3] = [Role::Kgc, Role::C0, Role::C1];
+    for role in ALL {
+        if !services.on_a_disk(role).await.unwrap() {
             println!("SKIPPED: disks that are full: mounting a small one is not allowed here");
             return;
-        };
-        disks.push((role, disk));
+        }
     }
     let mut study = join(&services, path, 2).await.unwrap();
     impatient(&mut study);
-    for (role, disk) in &disks[1..] {
-        let ballast = disk.fill();
+    for role in &ALL[1..] {
+        let ballast = services.fill(*role).unwrap();
         let error = upload_all(&study, Mode::Sealed).await.unwrap_err().to_string();
         println!("{role} full: {error}");
         assert!(error.contains("no space left") && error.contains("free space"), "{error}");
@@ -87,10 +37,10 @@ async fn full_while_uploading_and_training() {
     upload_all(&study, Mode::Sealed).await.unwrap();
     let prepared = approved(&study, &some_seconds(12)).await;
     let mut from = 15;
-    for (role, disk) in &disks {
+    for role in &ALL {
         at_step(&study, &prepared, from).await;
         let said = services.log(*role).unwrap().len();
-        let ballast = disk.fill();
+        let ballast = services.fill(*role).unwrap();
         if *role == Role::Kgc {
             // It writes when an attempt begins.
             crate::common::restart(&mut services, Role::C1).await;

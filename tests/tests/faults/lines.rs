@@ -1,11 +1,11 @@
-//! Lines that are cut, held up or slow.
+//! Lines that are cut, held up or slow, and peers that stand still.
 
 use crate::common::{ONE, approved, at_step, some_seconds, until};
 use dyad_client::job::State;
 use dyad_protos::Role;
 use dyad_protos::job::Opening;
 use dyad_protos::upload::Mode;
-use dyad_tests::faults::{Fault, When};
+use dyad_tests::faults::{Fault, What, When};
 use dyad_tests::scenario::{join, play, upload_all};
 use dyad_tests::{Manner, Processes, Services as _, Weather};
 use std::time::{Duration, Instant};
@@ -28,6 +28,8 @@ async fn bad_for_a_moment() {
         line(Role::C0, Weather::Slow(100_000), When::Step(110)),
         line(Role::Kgc, Weather::Slow(100_000), When::Step(130)),
         line(Role::C1, Weather::Cut, When::Step(150)),
+        Fault { what: What::Paused, ..line(Role::C0, Weather::Fair, When::Step(160)) },
+        Fault { what: What::Paused, ..line(Role::Kgc, Weather::Fair, When::Step(170)) },
     ];
     let outcome = play(&mut services, folder.path(), &scenario).await.unwrap();
     println!("{} attempts; {:?}", outcome.status.attempts, outcome.reasons);
@@ -54,6 +56,8 @@ async fn bad_for_longer_than_anybody_waits() {
         line(Role::C0, Weather::Cut, When::Step(20)),
         line(Role::C0, Weather::Held, When::Step(60)),
         line(Role::Kgc, Weather::Held, When::Step(100)),
+        // It wakes in the midst of an attempt that is over for all others.
+        Fault { what: What::Paused, ..line(Role::C0, Weather::Fair, When::Step(140)) },
     ];
     let outcome = play(&mut services, folder.path(), &scenario).await.unwrap();
     println!("{} attempts; {:#?}", outcome.status.attempts, outcome.reasons);

@@ -9,4 +9,6 @@ mod commands;
 mod common;
 mod disks;
 mod lines;
+mod releases;
 mod set_back;
+mod stuck;

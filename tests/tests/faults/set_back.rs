@@ -7,11 +7,11 @@ use dyad_cloud::ledger::MIGRATIONS;
 use dyad_node::store::{Db, sql};
 use dyad_protos::Role;
 use dyad_protos::upload::Mode;
+use dyad_tests::machine::copy_all;
 use dyad_tests::scenario::{join, upload_all};
 use dyad_tests::{Processes, Services as _};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
 /// A copy of a service's store, made while it is down.
@@ -19,7 +19,7 @@ async fn copied(services: &mut Processes, role: Role, to: &Path) -> PathBuf {
     services.kill(role).await.unwrap();
     let copy = to.join(format!("yesterday-{role}"));
     drop(std::fs::remove_dir_all(&copy));
-    copy_all(&services.store(role), &copy);
+    copy_all(&services.store(role), &copy).unwrap();
     services.run(role).await.unwrap();
     copy
 }
@@ -30,14 +30,9 @@ async fn set_back(services: &mut Processes, role: Role, copy: &Path) -> PathBuf 
     let (store, lost) = (services.store(role), copy.with_extension("lost"));
     drop(std::fs::remove_dir_all(&lost));
     std::fs::rename(&store, &lost).unwrap();
-    copy_all(copy, &store);
+    copy_all(copy, &store).unwrap();
     services.run(role).await.unwrap();
     lost
-}
-
-fn copy_all(from: &Path, to: &Path) {
-    let status = Command::new("cp").arg("-a").arg(from).arg(to).status().unwrap();
-    assert!(status.success());
 }
 
 type Nonces = (Vec<u8>, Vec<u8>);
@@ -47,7 +42,7 @@ type Nonces = (Vec<u8>, Vec<u8>);
 async fn attempts(store: &Path) -> BTreeSet<Nonces> {
     let folder = tempfile::tempdir().unwrap();
     let copy = folder.path().join("copy");
-    copy_all(store, &copy);
+    copy_all(store, &copy).unwrap();
     drop(std::fs::remove_file(copy.join("ledger.db.lock")));
     let url = format!("sqlite://{}/ledger.db", copy.display());
     let db = Db::open(&url, &[MIGRATIONS]).await.unwrap();

@@ -79,6 +79,12 @@ async fn clouds_refuse_what_nobody_should_ask() {
         // Columns that the study does not have; another manifest under a known id.
         let odd = manifest(&|manifest| manifest.columns = vec!["shoe size".into()]);
         refused(by_zero.begin(begin(&odd, &zero)).await, Code::InvalidArgument, "`shoe size`");
+        // What is quoted of it is bounded: it comes back, and is logged and kept.
+        let long = manifest(&|manifest| manifest.columns = vec!["x".repeat(200_000)]);
+        let status = by_zero.begin(begin(&long, &zero)).await.unwrap_err();
+        assert_eq!(status.code(), Code::InvalidArgument, "{status:?}");
+        let said = status.message().len();
+        assert!(status.message().contains("xxx") && said <= 2_000, "{said} bytes");
         let other = manifest(&|manifest| {
             manifest.id = upload.id;
             manifest.rows += 1;
@@ -132,9 +138,19 @@ async fn clouds_refuse_what_nobody_should_ask() {
         // A release whose program differs.
         let asked = by_zero.propose(propose(&with(&|job| job.program = Hex([1; 32])), &zero)).await;
         refused(asked, Code::FailedPrecondition, "install the same release everywhere");
+        // One whose name would write over what owners are shown when they are asked to agree.
+        let named = with(&|job| job.release = "0.0.0-here".into());
+        let mut forging = propose(&named, &zero);
+        let text = String::from_utf8(named.text().to_vec()).unwrap();
+        forging.job = text.replace("0.0.0-here", "0.0.0\\u001b[2J").into_bytes().into();
+        let asked = by_zero.propose(forging).await;
+        refused(asked, Code::InvalidArgument, "visible letters");
         // Rows that do not match, receipts that are not these, recipients that are nobody.
         let asked = by_zero.propose(propose(&with(&|job| job.rows_digest = Hex([1; 32])), &zero));
         refused(asked.await, Code::InvalidArgument, "rows match");
+        let lacking = with(&|job| job.left_out = 3);
+        let asked = by_zero.propose(propose(&lacking, &zero)).await;
+        refused(asked, Code::InvalidArgument, "the job leaves 3 out");
         let receipts = with(&|job| {
             (job.uploads[0].c0, job.uploads[0].c1) = (Hex([1; 32]), Hex([1; 32]));
         });

@@ -16,8 +16,10 @@
 //! | replayed job id | clouds; key centre | same; `kgc` `programs_ids_and_nonces_are_checked` |
 //! | a job that one owner did not sign | clouds, key centre | same; `kgc` `consent_is_checked` |
 //! | an upload for a study one is not in, in another's name, of a study that nobody signed | clouds | `calls::clouds_refuse_what_nobody_should_ask` |
+//! | cells that two owners bring | clouds | `uploads::what_is_altered_is_refused`; `cloud` `overlaps_name_owners_and_counts` |
+//! | words that would write over what owners are shown | clouds, owners | `calls::clouds_refuse_what_nobody_should_ask`; `data` `what_contradicts_itself_is_refused` |
 //! | an altered upload | clouds, its owner, the job | `uploads::what_is_altered_is_refused` |
-//! | two releases whose programs differ | clouds; key centre | `calls::clouds_refuse_what_nobody_should_ask`; `kgc` `programs_ids_and_nonces_are_checked` |
+//! | two releases whose programs differ | clouds; key centre | `calls::clouds_refuse_what_nobody_should_ask`; `kgc` `programs_ids_and_nonces_are_checked`; as processes: `faults` `one_of_another_release` |
 //! | a model asked for by somebody whom the job does not name | clouds | `releases::for_recipients_alone_and_signed_once` |
 //! | a release signed twice, of another model, without C0's signature | C0; owners | same |
 //! | the demonstration's parameters | all three services, owners | `demonstration::is_refused_by_everybody` |

@@ -2,6 +2,8 @@
 
 use crate::common::{ONE, cloud, member, now, refused};
 use dyad_client::job::State;
+use dyad_client::upload::Request;
+use dyad_data::ReadOptions;
 use dyad_local::{Parameters, World};
 use dyad_net::member::Member;
 use dyad_protos::consent::{APPROVED, approval};
@@ -122,5 +124,20 @@ async fn what_is_altered_is_refused() {
 
     // What an owner sends and a cloud gets otherwise shows in the receipt, before it counts.
     upload_all(&study, Mode::Sealed).await.unwrap();
+
+    // Cells that two owners bring: it is said whose, and how many.
+    let (_, file) = study.files.iter().find(|(owner, _)| *owner == 0).unwrap();
+    let rows = std::fs::read_to_string(file).unwrap().lines().count() - 1;
+    let request = Request {
+        study: &study.name,
+        file,
+        mode: Mode::Sealed,
+        options: ReadOptions::default(),
+    };
+    study.owners[1].upload(&request, &|_, _, _| {}).await.unwrap();
+    let error = propose(&study, &scenario).await.unwrap_err().to_string();
+    println!("{error}");
+    assert!(error.contains("owner-0 and owner-1 both have column"), "{error}");
+    assert!(error.contains(&format!("in {rows} rows")), "{rows}: {error}");
     world.end().await.unwrap();
 }

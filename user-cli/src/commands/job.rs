@@ -217,6 +217,7 @@ pub(crate) async fn cancel(context: &Context, digits: &str) -> anyhow::Result<Ou
 
 pub(crate) async fn list(context: &Context, study: Option<String>) -> anyhow::Result<Output> {
     let client = context.client()?;
+    let alone = study.is_some();
     let studies = match study {
         Some(study) => vec![study.parse()?],
         None => client.pinned_studies()?,
@@ -227,7 +228,17 @@ pub(crate) async fn list(context: &Context, study: Option<String>) -> anyhow::Re
             continue;
         }
         let study = client.frozen_study(&name).await?;
-        for status in client.jobs(&name).await? {
+        let jobs = match client.jobs(&name).await {
+            Ok(jobs) => jobs,
+            // One study that cannot be looked at does not hide the others.
+            Err(error) if !alone => {
+                writeln!(text, "{:<8}  {:<16} not looked at: {error}", "", name.as_str())?;
+                json.push(json!({ "study": name.as_str(), "error": error.to_string() }));
+                continue;
+            }
+            Err(error) => return Err(error.into()),
+        };
+        for status in jobs {
             writeln!(
                 text,
                 "{}  {:<16} {:<10} {}",

@@ -4,6 +4,7 @@
 mod guard;
 
 use super::{CsvOptions, Header, ReadOptions, within};
+use crate::names::misleads;
 use crate::report::{BadCell, Collector, Reason};
 use crate::source::Input;
 use crate::table::block::{Block, TextBlock};
@@ -158,7 +159,7 @@ pub(crate) fn check_names(names: &[String], input: &Input<'_>) -> Result<()> {
     for (i, name) in names.iter().enumerate() {
         let what = match name {
             _ if name.is_empty() => "is empty",
-            _ if name.chars().any(char::is_control) => "has control characters",
+            _ if misleads(name) => "has control characters",
             _ if !seen.insert(name) => "occurs twice",
             _ => continue,
         };
