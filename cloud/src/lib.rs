@@ -5,7 +5,7 @@
 //! owners ──propose, approve──▶ jobs ──▶ attempt ──▶ run ──▶ release ──▶ owners
 //! ```
 //!
-//! - [`intake`]: what owners upload, sealed as it came; [`align`]: how their rows fit together
+//! - [`sending`]: what owners send, taken from their lines; [`intake`]: kept sealed as it came; [`align`]: how their rows fit together
 //! - [`jobs`]: proposals and approvals; [`trust`]: what is believed, and why
 //! - [`run`]: an attempt at a job; [`inputs`]: a cloud's share of the data
 //! - [`release`]: the model, given to those whom the job names
@@ -27,6 +27,7 @@ pub mod quota;
 pub mod refusal;
 pub mod release;
 pub mod run;
+pub mod sending;
 pub mod serve;
 mod service;
 pub mod sized;

@@ -10,6 +10,9 @@ pub const DOCUMENT: usize = 1 << 20;
 pub const RELEASE: usize = 64;
 /// Values in one chunk of an upload.
 pub const CHUNK_VALUES: usize = 1 << 18;
+/// Chunks of an upload that may be of any size. Of more than these each but the last has values
+/// enough: [`Mode::least_values`](crate::upload::Mode::least_values).
+pub const FREE_CHUNKS: u32 = 64;
 /// Members of a study.
 pub const MEMBERS: usize = 64;
 /// Columns of a study's schema.
