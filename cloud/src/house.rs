@@ -1,5 +1,6 @@
 //! What every part of a cloud works with.
 
+use crate::centre::Centre;
 use crate::ledger::Ledger;
 use crate::progress::Progress;
 use crate::quota::Limits;
@@ -41,6 +42,8 @@ pub struct House {
     pub(crate) announcing: tokio::sync::Mutex<()>,
     /// Who is sending, and how much of it is in memory.
     pub(crate) intake: Arc<Intake>,
+    /// Is the key centre there?
+    pub(crate) centre: Centre,
     studies: Mutex<HashMap<[u8; 32], Arc<Frozen>>>,
 }
 
@@ -72,6 +75,7 @@ impl House {
             witness,
             announcing: tokio::sync::Mutex::default(),
             intake: Arc::default(),
+            centre: Centre::default(),
             studies: Mutex::default(),
         }
     }

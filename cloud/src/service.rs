@@ -9,7 +9,8 @@ use crate::sending::{self, Place};
 use dyad_net::identity::Role;
 use dyad_protos::wire::cloud::v1::cloud_server::Cloud;
 use dyad_protos::wire::cloud::v1::{
-    AnswerPart, AnswerReply, ApproveRequest, BeginRequest, Chunk, FetchedReply, JobReply,
+    AnswerPart, AnswerReply, ApproveRequest, BeginRequest, Chunk, CompareReply, CompareRequest,
+    FetchedReply, JobReply,
     JobRequest, JobsReply, JobsRequest, MatchReply, MatchRequest, Part, ProposeRequest,
     RevokeRequest, Stored, UploadReply, UploadRequest, UploadsReply, UploadsRequest, WithdrawReply,
     WithdrawRequest,
@@ -310,6 +311,18 @@ impl Cloud for Calls {
             Ok(FetchedReply {})
         };
         self.told("Fetched", &who, result.await)
+    }
+
+    async fn compare(
+        &self,
+        request: Request<CompareRequest>,
+    ) -> Result<Response<CompareReply>, Status> {
+        let who = self.0.who(&request);
+        let result = async {
+            let (name, case) = self.case(&request, &request.get_ref().job).await?;
+            self.0.compare(&case, &name, &request.get_ref().checks).await
+        };
+        self.told("Compare", &who, result.await)
     }
 }
 

@@ -25,6 +25,8 @@ pub const ROWS: u64 = 1 << 28;
 pub const UPLOADS: usize = 1 << 10;
 /// A pseudonym of a row, in bytes.
 pub const PSEUDONYM: usize = 16;
+/// What a recipient tells another of its model, sealed, in bytes.
+pub const CHECK: usize = 256;
 /// Ciphertexts in one message.
 pub const CIPHERTEXTS: usize = 1 << 10;
 /// Words of a share of a model in one message.
