@@ -205,7 +205,8 @@ impl House {
     ) -> Result<JobReply, Refusal> {
         let job = case.row.job.digest();
         if !case.row.job.owners().contains(&owner) {
-            let what = format!("{owner} has no data in this job: there is no approval to take back");
+            let what =
+                format!("{owner} has no data in this job: there is no approval to take back");
             return refuse(Cause::Stranger, what);
         }
         case.study.signed_by(owner, REVOKED, &job, &request.signature)?;

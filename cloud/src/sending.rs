@@ -68,7 +68,8 @@ impl Intake {
             return refuse(Cause::Own, what);
         }
         if all >= PLACES {
-            let what = format!("{all} streams are being received, and no more at a time: try again");
+            let what =
+                format!("{all} streams are being received, and no more at a time: try again");
             return refuse(Cause::Own, what);
         }
         taken.insert(owner.clone(), own + 1);
@@ -270,11 +271,11 @@ mod tests {
     fn an_owner_has_few_places_and_gets_them_back() {
         let intake = Arc::new(Intake::default());
         let name = |i: usize| format!("owner-{i}").parse::<Name>().unwrap();
-        let mut own: Vec<_> =
-            (0..PLACES_OF_ONE).map(|_| intake.place(&name(0)).unwrap()).collect();
+        let mut own: Vec<_> = (0..PLACES_OF_ONE).map(|_| intake.place(&name(0)).unwrap()).collect();
         let refused = intake.place(&name(0)).err().unwrap();
         assert!(refused.is_passing() && refused.what.contains("owner-0"), "{refused}");
-        let others: Vec<_> = (PLACES_OF_ONE..PLACES).map(|i| intake.place(&name(i)).unwrap()).collect();
+        let others: Vec<_> =
+            (PLACES_OF_ONE..PLACES).map(|i| intake.place(&name(i)).unwrap()).collect();
         assert!(intake.place(&name(1)).err().unwrap().what.contains("try again"));
         drop(own.pop());
         drop(intake.place(&name(0)).unwrap());

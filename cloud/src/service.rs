@@ -10,10 +10,9 @@ use dyad_net::identity::Role;
 use dyad_protos::wire::cloud::v1::cloud_server::Cloud;
 use dyad_protos::wire::cloud::v1::{
     AnswerPart, AnswerReply, ApproveRequest, BeginRequest, Chunk, CompareReply, CompareRequest,
-    FetchedReply, JobReply,
-    JobRequest, JobsReply, JobsRequest, MatchReply, MatchRequest, Part, ProposeRequest,
-    RevokeRequest, Stored, UploadReply, UploadRequest, UploadsReply, UploadsRequest, WithdrawReply,
-    WithdrawRequest,
+    FetchedReply, JobReply, JobRequest, JobsReply, JobsRequest, MatchReply, MatchRequest, Part,
+    ProposeRequest, RevokeRequest, Stored, UploadReply, UploadRequest, UploadsReply,
+    UploadsRequest, WithdrawReply, WithdrawRequest,
 };
 use dyad_protos::{Hex, Name};
 use std::sync::Arc;

@@ -76,8 +76,10 @@ pub(crate) enum Command {
     /// List your uploads
     Uploads(Uploads),
     /// Take an upload back: both clouds delete it
-    #[command(after_help = "Example:\n  dyad withdraw 9c41\n\nIt need not have been uploaded from \
-                            this machine, as long as your keys are here.")]
+    #[command(
+        after_help = "Example:\n  dyad withdraw 9c41\n\nIt need not have been uploaded from \
+                            this machine, as long as your keys are here."
+    )]
     Withdraw {
         /// First digits of the upload's digest
         upload: String,
@@ -413,9 +415,11 @@ pub(crate) enum ModelCommand {
         job: String,
     },
     /// Compare a fetched model with what the other recipients got
-    #[command(after_help = "Example:\n  dyad model compare 1f3a\n\nFetching does it too; those who \
+    #[command(
+        after_help = "Example:\n  dyad model compare 1f3a\n\nFetching does it too; those who \
                             fetch first have nobody to compare with yet.\nEnds with 1 if somebody \
-                            has another model.")]
+                            has another model."
+    )]
     Compare {
         /// Its file, or the first digits of its job's digest
         model: String,

@@ -111,9 +111,8 @@ impl There {
             Some(Finished { manifest: manifest.clone(), received })
         };
         let mut finished: Vec<_> = self.manifests().filter_map(whole).collect();
-        finished.sort_by_cached_key(|upload| {
-            (upload.manifest.owner.clone(), upload.manifest.digest())
-        });
+        finished
+            .sort_by_cached_key(|upload| (upload.manifest.owner.clone(), upload.manifest.digest()));
         finished
     }
 
@@ -175,7 +174,12 @@ impl Client {
     }
 
     /// Has a cloud lost an upload of this owner, for which it has signed?
-    pub(crate) fn none_is_lost(&self, study: &Frozen, there: &There, wanted: &[[u8; 32]]) -> Result<()> {
+    pub(crate) fn none_is_lost(
+        &self,
+        study: &Frozen,
+        there: &There,
+        wanted: &[[u8; 32]],
+    ) -> Result<()> {
         for upload in self.uploads()? {
             let digest = upload.digest();
             let meant = upload.state == crate::upload::State::Finished

@@ -45,8 +45,7 @@ impl Client {
             let signature = self.me.sign.sign(COMPARED, &message);
             let content = [&digest[..], &signature.0].concat();
             let others = status.job.recipients.iter().filter(|name| *name != self.name());
-            let others: Vec<&Member> =
-                others.filter_map(|name| study.study.member(name)).collect();
+            let others: Vec<&Member> = others.filter_map(|name| study.study.member(name)).collect();
             let mut checks = Vec::new();
             for to in &others {
                 let context = contexts::comparison(&job, self.name(), &to.name);
@@ -87,7 +86,13 @@ impl Client {
 
     /// What a recipient said of its model, as one cloud gives it. What does not open or is not signed
     /// by that recipient was not said.
-    fn heard(&self, cloud: Role, checks: &[Check], model: &Model, from: &Member) -> Option<[u8; 32]> {
+    fn heard(
+        &self,
+        cloud: Role,
+        checks: &[Check],
+        model: &Model,
+        from: &Member,
+    ) -> Option<[u8; 32]> {
         let check = checks.iter().find(|check| check.name == from.name.as_str())?;
         let read = || -> Result<[u8; 32]> {
             let context = contexts::comparison(&model.job.0, &from.name, self.name());
@@ -99,10 +104,11 @@ impl Client {
             SignPublic(from.sign.0).verify(COMPARED, &message, &signature)?;
             Ok(*digest)
         };
-        read().inspect_err(|error| {
-            let name = &from.name;
-            tracing::warn!("what {cloud} gives as {name}'s word on the model is not: {error}");
-        })
-        .ok()
+        read()
+            .inspect_err(|error| {
+                let name = &from.name;
+                tracing::warn!("what {cloud} gives as {name}'s word on the model is not: {error}");
+            })
+            .ok()
     }
 }

@@ -6,7 +6,12 @@ use dyad_protos::Name;
 
 impl Ledger {
     /// Keeps what a recipient tells others: it takes the place of what was there.
-    pub async fn compare(&self, job: &[u8; 32], from: &Name, told: &[(Name, Vec<u8>)]) -> Result<()> {
+    pub async fn compare(
+        &self,
+        job: &[u8; 32],
+        from: &Name,
+        told: &[(Name, Vec<u8>)],
+    ) -> Result<()> {
         let mut tx = self.db.begin().await?;
         for (to, sealed) in told {
             sql("INSERT INTO comparisons (job, owner, recipient, sealed) VALUES ($1, $2, $3, $4) \

@@ -168,11 +168,9 @@ impl Ledger {
                 return Ok(Some(upload.owner.clone()));
             }
         }
-        sql(
-            "INSERT INTO jobs (digest, id, study, text, signature, state, reason, step, steps, \
+        sql("INSERT INTO jobs (digest, id, study, text, signature, state, reason, step, steps, \
              attempts) VALUES ($1, $2, $3, $4, $5, 'proposed', '', 0, $6, 0) \
-             ON CONFLICT (digest) DO NOTHING",
-        )
+             ON CONFLICT (digest) DO NOTHING")
         .bind(&job.digest()[..])
         .bind(&job.id.0[..])
         .bind(&job.study.0[..])

@@ -135,7 +135,8 @@ async fn an_owner_is_told_what_is_true() {
     let tables = [dyad_cloud::ledger::MIGRATIONS];
     let db = dyad_node::store::Db::open(&url, &tables).await.unwrap();
     let mut tx = db.begin().await.unwrap();
-    let back = "UPDATE uploads SET state = 'open', received = NULL, receipt = NULL WHERE digest = $1";
+    let back =
+        "UPDATE uploads SET state = 'open', received = NULL, receipt = NULL WHERE digest = $1";
     dyad_node::store::sql(back).bind(&upload.digest()[..]).execute(&mut tx).await.unwrap();
     tx.commit().await.unwrap();
     db.close().await;
@@ -231,15 +232,14 @@ async fn recipients_see_that_they_were_given_different_models() {
         scene.until_state(&prepared, State::Sealed).await;
         zero.answer(study, &job).await.unwrap();
     };
-    let watching = tokio::time::timeout(
-        Duration::from_mins(2),
-        one.watch(study, &job, true, |_| ()),
-    );
+    let watching =
+        tokio::time::timeout(Duration::from_mins(2), one.watch(study, &job, true, |_| ()));
     let (watched, ()) = tokio::join!(watching, approving);
     assert_eq!(watched.expect("it answers").unwrap().state, State::Released);
 
     let names = |of: &Compared| {
-        let names = |names: &[Name]| names.iter().map(Name::to_string).collect::<Vec<_>>().join(" ");
+        let names =
+            |names: &[Name]| names.iter().map(Name::to_string).collect::<Vec<_>>().join(" ");
         [names(&of.same), names(&of.different), names(&of.awaited)]
     };
     let model = zero.fetch(study, &job).await.unwrap();
@@ -259,9 +259,7 @@ async fn recipients_see_that_they_were_given_different_models() {
     let url = format!("sqlite://{}/c1/ledger.db", scene.path().display());
     let tables = [dyad_cloud::ledger::MIGRATIONS];
     let mut world = scene.world;
-    for text in
-        ["UPDATE comparisons SET sealed = CAST(owner AS BLOB)", "DELETE FROM comparisons"]
-    {
+    for text in ["UPDATE comparisons SET sealed = CAST(owner AS BLOB)", "DELETE FROM comparisons"] {
         world.stop(Role::C1).await.unwrap();
         let db = dyad_node::store::Db::open(&url, &tables).await.unwrap();
         let mut tx = db.begin().await.unwrap();

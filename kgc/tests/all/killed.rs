@@ -58,7 +58,8 @@ fn its_start_says_how_long_its_certificate_is_good() {
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let (store, certificate_days) = (dir.path().join("kgc"), 40);
     let listen = port.to_string();
-    let config = Config { store, listen, certificate_days, insecure_demo: true, ..Config::default() };
+    let config =
+        Config { store, listen, certificate_days, insecure_demo: true, ..Config::default() };
     dyad_kgc::init(&config, &Init::demo(name("centre"))).unwrap();
     let mut process = Process::heard(&config, Stdio::piped());
     let said = BufReader::new(process.0.stderr.take().unwrap());

@@ -278,7 +278,8 @@ mod tests {
 
     #[test]
     fn an_address_is_one_that_others_reach() {
-        for good in ["127.0.0.1:7310", "cloud.example:443", "[::1]:1", "https://cloud.example:443"] {
+        for good in ["127.0.0.1:7310", "cloud.example:443", "[::1]:1", "https://cloud.example:443"]
+        {
             check_address(good).unwrap();
         }
         for bad in

@@ -123,7 +123,9 @@ async fn uploads(client: &Client, study: &Name, named: &[String]) -> anyhow::Res
         match (found.next(), found.next()) {
             (Some(one), None) => Ok(*one),
             (None, _) => {
-                bail!("no finished upload begins with `{digits}`; see `dyad uploads --all --study STUDY`")
+                bail!(
+                    "no finished upload begins with `{digits}`; see `dyad uploads --all --study STUDY`"
+                )
             }
             _ => bail!("more than one upload begins with `{digits}`; give more of it"),
         }

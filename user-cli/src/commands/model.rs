@@ -248,7 +248,9 @@ mod tests {
             awaited: vec![name("east"), name("west")],
         };
         let said = words_of(&compared);
-        for words in ["NOT THE SAME as south got", "the same as north", "not said yet by east, west"] {
+        for words in
+            ["NOT THE SAME as south got", "the same as north", "not said yet by east, west"]
+        {
             assert!(said.contains(words), "{said}");
         }
         assert!(said.contains("dyad model answer") && said.contains("Do not use it"), "{said}");
