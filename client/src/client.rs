@@ -22,6 +22,8 @@ use zeroize::Zeroizing;
 
 /// How long a call is tried again before it is given up, unless the caller says otherwise.
 pub const PATIENCE: Duration = Duration::from_mins(1);
+/// What is tried again longer is not worth waiting for.
+const LONGEST_PATIENCE: Duration = Duration::from_hours(24);
 /// A single answer may take this long: matching many rows does.
 const LONGEST_CALL: Duration = Duration::from_mins(5);
 /// A certificate that ends sooner is renewed.
@@ -108,10 +110,10 @@ impl Client {
         Ok(Self { home, me, params, passphrase, patience: PATIENCE })
     }
 
-    /// How long calls are tried again.
+    /// How long calls are tried again: a day at most.
     #[must_use]
     pub fn patient(self, patience: Duration) -> Self {
-        Self { patience, ..self }
+        Self { patience: patience.min(LONGEST_PATIENCE), ..self }
     }
 
     /// Who this is.

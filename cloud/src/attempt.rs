@@ -116,25 +116,6 @@ impl House {
         let Hex(seed) = Hex::try_from(&reply.seed[..])?;
         Ok(Some(Dealt { seed: Seed::from_bytes(seed), checks: [check_0, check_1] }))
     }
-
-    /// The job has ended: the key centre may destroy its secret. False if it was not told: it is
-    /// tried again ([`tidy`](crate::tidy)).
-    pub async fn end_at_kgc(&self, job: &[u8; 32]) -> bool {
-        let request = kgc::EndJobRequest { job: job.to_vec().into() };
-        let who = &self.me.kgc.identity;
-        let told = async {
-            let told = self.me.registry()?.end_job(request).await;
-            told.map_err(|status| Refusal::of_centre(who, &status))
-        };
-        match told.await {
-            Ok(_) => true,
-            Err(refusal) => {
-                tracing::warn!("the key centre was not told of a job's end: {refusal}");
-                // Refused for good, it will not be otherwise later.
-                !refusal.is_passing()
-            }
-        }
-    }
 }
 
 /// Runs a task on a thread of its own, and tells how it ended.

@@ -1,9 +1,11 @@
 //! What every part of a cloud works with.
 
+use crate::centre::Centre;
 use crate::ledger::Ledger;
 use crate::progress::Progress;
 use crate::quota::Limits;
 use crate::refusal::{Cause, Refusal, refuse};
+use crate::sending::Intake;
 use crate::serve::Config;
 use crate::trust::Frozen;
 use dyad_bcp::PublicParams;
@@ -15,10 +17,6 @@ use dyad_node::{Context, Witness, series};
 use dyad_protos::Name;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use tokio::sync::Semaphore;
-
-/// Chunks of uploads that are in memory at a time, of all owners: more wait on their lines.
-pub const MEMORY_KIB: usize = 1 << 20;
 
 /// A cloud: who it is, what it keeps.
 pub struct House {
@@ -42,8 +40,10 @@ pub struct House {
     pub witness: Witness,
     /// Uploads and jobs are announced one at a time: what they take is counted.
     pub(crate) announcing: tokio::sync::Mutex<()>,
-    /// KiB of chunks that may be in memory, of all owners.
-    pub(crate) memory: Arc<Semaphore>,
+    /// Who is sending, and how much of it is in memory.
+    pub(crate) intake: Arc<Intake>,
+    /// Is the key centre there?
+    pub(crate) centre: Centre,
     studies: Mutex<HashMap<[u8; 32], Arc<Frozen>>>,
 }
 
@@ -74,7 +74,8 @@ impl House {
             limits: config.limits,
             witness,
             announcing: tokio::sync::Mutex::default(),
-            memory: Arc::new(Semaphore::new(MEMORY_KIB)),
+            intake: Arc::default(),
+            centre: Centre::default(),
             studies: Mutex::default(),
         }
     }

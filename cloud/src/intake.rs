@@ -75,7 +75,7 @@ impl House {
     /// How far one has come.
     pub async fn upload_reply(&self, digest: &[u8; 32]) -> Result<UploadReply, Refusal> {
         let row = self.upload(digest).await?;
-        let stored = self.ledger.chunks(digest).await?.len() as u32;
+        let stored = self.ledger.stored(digest).await?;
         let (received, receipt) = row.received.unzip();
         Ok(UploadReply {
             stored,
@@ -114,8 +114,7 @@ impl House {
             UploadState::Withdrawn => return refuse(Cause::State, "this upload was withdrawn"),
         }
         let upload = row.manifest.digest();
-        let known = self.ledger.chunks(&upload).await?;
-        let first = known.len() as u32;
+        let first = self.ledger.stored(&upload).await?;
         let (mut next, mut digests, mut writing) = (first, Vec::new(), JoinSet::new());
         for chunk in chunks {
             let rows = row.manifest.rows_of(chunk.index);
@@ -125,8 +124,8 @@ impl House {
                 return refuse(Cause::Message, what);
             }
             let digest = chunk_digest(&upload, chunk.index, &chunk.pseudonyms, &chunk.sealed);
-            if let Some(known) = known.get(chunk.index as usize) {
-                if *known != digest {
+            if chunk.index < first {
+                if self.ledger.chunk(&upload, chunk.index).await? != Some(digest) {
                     let what = format!("chunk {} was sent before, and was another", chunk.index);
                     return refuse(Cause::Changed, what);
                 }
@@ -175,11 +174,7 @@ impl House {
         let upload = row.manifest.digest();
         let study = self.study(&row.manifest.study.0).await?;
         study.signed_by(&row.manifest.owner, WITHDRAWN, &upload, signature)?;
-        let jobs = self.ledger.jobs(&row.manifest.study.0).await?;
-        let uses = |job: &dyad_protos::Job| job.uploads.iter().any(|u| u.manifest.0 == upload);
-        let using: Vec<_> =
-            jobs.iter().filter(|row| uses(&row.job)).map(|row| row.job.digest()).collect();
-        if !self.ledger.withdraw_upload(&upload, &using).await? {
+        if !self.ledger.withdraw_upload(&row.manifest.study.0, &upload).await? {
             let what = "a job that has begun uses this upload: wait for its end";
             return refuse(Cause::State, what);
         }
@@ -208,7 +203,7 @@ impl House {
             uploads.push(UploadSummary {
                 upload: upload.to_vec().into(),
                 manifest: row.manifest.text().to_vec().into(),
-                stored: self.ledger.chunks(&upload).await?.len() as u32,
+                stored: self.ledger.stored(&upload).await?,
                 chunks: row.manifest.chunks(),
                 digest: digest.into(),
             });

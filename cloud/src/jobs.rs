@@ -76,7 +76,13 @@ impl House {
                 let _one_at_a_time = self.announcing.lock().await;
                 self.room_for_job(&study, &job).await?;
                 let steps = training.plan().steps();
-                self.ledger.propose(&job, &request.signature, steps).await?;
+                if let Some(gone) = self.ledger.propose(&job, &request.signature, steps).await? {
+                    let what = format!(
+                        "an upload of {gone} was withdrawn while the job was being checked: propose \
+                         a new job without it"
+                    );
+                    return refuse(Cause::Changed, what);
+                }
                 self.audit(owner.as_str(), "job proposed", &job.digest()).await?;
             }
         }
@@ -151,12 +157,15 @@ impl House {
         let wrong = |_| Refusal::new(Cause::Signature, "no signature");
         let signature = request.signature.as_ref().try_into().map_err(wrong)?;
         let given = Approval { owner: owner.clone(), expires: request.expires, signature };
+        let mut late = false;
         match self.ledger.approve(&job.digest(), &given).await? {
             Taken::New => {
                 self.audit(owner.as_str(), "job approved", &job.digest()).await?;
                 self.settle(&job.digest()).await?;
             }
-            Taken::Known | Taken::Late => {}
+            Taken::Known => {}
+            // The owner hears that it changed nothing: the job may have ended otherwise.
+            Taken::Late => late = true,
             Taken::Revoked => {
                 return refuse(Cause::State, "this very approval was taken back: sign a new one");
             }
@@ -165,7 +174,8 @@ impl House {
                 return refuse(Cause::State, what);
             }
         }
-        self.job_reply(&self.case(&job.digest()).await?).await
+        let reply = self.job_reply(&self.case(&job.digest()).await?).await?;
+        Ok(JobReply { late, ..reply })
     }
 
     /// Proposed or approved, by the approvals that stand now.
@@ -194,6 +204,11 @@ impl House {
         request: &RevokeRequest,
     ) -> Result<JobReply, Refusal> {
         let job = case.row.job.digest();
+        if !case.row.job.owners().contains(&owner) {
+            let what =
+                format!("{owner} has no data in this job: there is no approval to take back");
+            return refuse(Cause::Stranger, what);
+        }
         case.study.signed_by(owner, REVOKED, &job, &request.signature)?;
         if !self.ledger.revoke(&job, owner.as_str(), &request.signature).await? {
             return refuse(Cause::State, format!("the job is {} already", case.row.state));
@@ -256,6 +271,7 @@ impl House {
             release: bytes(row.heads.map(|heads| heads.to_vec())),
             signature: bytes(row.signature.map(|signature| signature.to_vec())),
             answers_awaited: names(self.answers_awaited(case).await?),
+            late: false,
         })
     }
 

@@ -5,17 +5,19 @@
 //! owners ──propose, approve──▶ jobs ──▶ attempt ──▶ run ──▶ release ──▶ owners
 //! ```
 //!
-//! - [`intake`]: what owners upload, sealed as it came; [`align`]: how their rows fit together
+//! - [`sending`]: what owners send, taken from their lines; [`intake`]: kept sealed as it came; [`align`]: how their rows fit together
 //! - [`jobs`]: proposals and approvals; [`trust`]: what is believed, and why
 //! - [`run`]: an attempt at a job; [`inputs`]: a cloud's share of the data
-//! - [`release`]: the model, given to those whom the job names
+//! - [`release`]: the model, given to those whom the job names, who [`compare`] it
 //! - [`quota`]: how much one owner may take; [`tidy`]: what goes when nobody needs it any more
 //! - [`ledger`]: what must not be forgotten
 
 pub mod align;
 pub mod answer;
 pub mod attempt;
+mod centre;
 pub mod codec;
+pub mod compare;
 pub mod house;
 pub mod inputs;
 pub mod intake;
@@ -27,6 +29,7 @@ pub mod quota;
 pub mod refusal;
 pub mod release;
 pub mod run;
+pub mod sending;
 pub mod serve;
 mod service;
 pub mod sized;

@@ -45,15 +45,23 @@ impl Limits {
     }
 }
 
+/// What an upload's chunks are made of: the same for all of them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shape {
+    /// Values of a row.
+    width: u64,
+    value_bits: u32,
+}
+
 /// What the sealed part of a chunk can have at most, in bytes.
-fn most_sealed(house: &House, study: &Frozen, mode: Mode, values: u64) -> Result<u64, Refusal> {
+fn most_sealed(house: &House, value_bits: u32, mode: Mode, values: u64) -> Result<u64, Refusal> {
     // Two numbers below N^2, with ids and lengths.
     let ciphertext = 4 * (house.params.size().bits() as u64).div_ceil(8) + 256;
     let content = match (mode, house.role()) {
         (Mode::Sealed, Role::C0) => 2 * ciphertext,
         (Mode::Sealed, _) => 8 * values,
         (Mode::Packed, _) => {
-            let slots = layout(&house.params, study.study.draft.value_bits)?.slots() as u64;
+            let slots = layout(&house.params, value_bits)?.slots() as u64;
             values.div_ceil(slots) * ciphertext
         }
     };
@@ -67,7 +75,8 @@ fn most(house: &House, study: &Frozen, manifest: &Manifest) -> Result<u64, Refus
     let chunks = u64::from(manifest.chunks());
     let last = manifest.rows_of(manifest.chunks().saturating_sub(1));
     let rows = [manifest.chunk_rows.min(manifest.rows), last.end - last.start];
-    let [full, last] = rows.map(|rows| most_sealed(house, study, manifest.mode, rows * width));
+    let bits = study.study.draft.value_bits;
+    let [full, last] = rows.map(|rows| most_sealed(house, bits, manifest.mode, rows * width));
     let sealed = full?.saturating_mul(chunks.saturating_sub(1)).saturating_add(last?);
     Ok(sealed.saturating_add(manifest.rows.saturating_mul(PSEUDONYM as u64)))
 }
@@ -115,18 +124,28 @@ impl House {
         Ok(())
     }
 
+    /// What chunks of an upload are held against.
+    pub(crate) async fn shape_of(&self, row: &UploadRow) -> Result<Shape, Refusal> {
+        let study = self.study(&row.manifest.study.0).await?;
+        let places = row.manifest.places(&study.study);
+        let width = places.map_err(|what| Refusal::new(Cause::Data, what))?.width() as u64;
+        Ok(Shape { width, value_bits: study.study.draft.value_bits })
+    }
+
     /// A chunk has no more bytes than its values need.
-    pub async fn chunk_fits(&self, row: &UploadRow, chunk: &Chunk) -> Result<(), Refusal> {
+    pub(crate) fn chunk_fits(
+        &self,
+        row: &UploadRow,
+        shape: Shape,
+        chunk: &Chunk,
+    ) -> Result<(), Refusal> {
         if chunk.index >= row.manifest.chunks() {
             // There is none such: told where chunks are stored.
             return Ok(());
         }
-        let study = self.study(&row.manifest.study.0).await?;
-        let places = row.manifest.places(&study.study);
-        let width = places.map_err(|what| Refusal::new(Cause::Data, what))?.width() as u64;
         let rows = row.manifest.rows_of(chunk.index);
-        let values = rows.end.saturating_sub(rows.start).saturating_mul(width);
-        let most = most_sealed(self, &study, row.manifest.mode, values)?;
+        let values = rows.end.saturating_sub(rows.start).saturating_mul(shape.width);
+        let most = most_sealed(self, shape.value_bits, row.manifest.mode, values)?;
         if chunk.sealed.len() as u64 <= most {
             return Ok(());
         }

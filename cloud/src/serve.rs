@@ -8,13 +8,14 @@ use crate::sized::BySize;
 use crate::tidy::keep_tidy;
 use anyhow::{Context as _, ensure};
 use dyad_bcp::PublicParams;
+use dyad_net::credentials::good_for;
 use dyad_net::identity::Role;
 use dyad_net::member::Member;
-use dyad_net::tls::causes;
+use dyad_net::tls::{causes, check_address};
 use dyad_net::{ClientAuth, serve};
 use dyad_node::config::Secret;
 use dyad_node::store::{Bulk, Db};
-use dyad_node::{Context, series};
+use dyad_node::{Context, Usage, series};
 use dyad_protos::limits::{MESSAGE, STREAM_MESSAGE};
 use dyad_protos::wire::cloud::v1::cloud_server::CloudServer;
 use serde::{Deserialize, Serialize};
@@ -74,7 +75,41 @@ impl Default for Config {
     }
 }
 
+/// Seconds that are waited for something, or between two looks at it: less than one would be no
+/// pause at all.
+const SECONDS: std::ops::RangeInclusive<u64> = 1..=86_400;
+
 impl Config {
+    /// Refuses what cannot be meant, and names the key.
+    pub fn check(&self) -> Result<(), String> {
+        for (key, seconds) in [("patience", self.patience), ("refresh", self.refresh)] {
+            if !SECONDS.contains(&seconds) {
+                let (least, most) = (SECONDS.start(), SECONDS.end());
+                return Err(format!("key `{key}`: {least} to {most} seconds, not {seconds}"));
+            }
+        }
+        if !self.address.is_empty() {
+            check_address(&self.address).map_err(|error| format!("key `address`: {error}"))?;
+        }
+        Ok(())
+    }
+
+    /// What the key centre is to tell the others.
+    fn reached_at(&self) -> Result<String, String> {
+        if !self.address.is_empty() {
+            return Ok(self.address.clone());
+        }
+        let listens = self.listen.to_string();
+        match check_address(&listens) {
+            Ok(()) => Ok(listens),
+            Err(_) => Err(format!(
+                "key `address`: say where owners and the other services reach this cloud, as \
+                 --set address=HOST:PORT; by where it listens, {listens}, nobody could (or give \
+                 `listen` an address and a port of this machine)"
+            )),
+        }
+    }
+
     fn keys(&self) -> PathBuf {
         self.folder.join("keys")
     }
@@ -95,8 +130,8 @@ impl Config {
 
 /// Has this cloud certified. Repeatable.
 pub async fn enrol(role: Role, config: &Config, token: &str) -> anyhow::Result<Member> {
-    let address =
-        if config.address.is_empty() { config.listen.to_string() } else { config.address.clone() };
+    config.check().map_err(Usage)?;
+    let address = config.reached_at().map_err(Usage)?;
     let member =
         Member::enrol(&config.keys(), token, Some(&address), config.passphrase.reveal()).await?;
     is_role(&member, role)?;
@@ -126,6 +161,7 @@ fn params(bytes: &[u8], insecure_demo: bool) -> anyhow::Result<PublicParams> {
 
 /// Opens all that a cloud keeps.
 pub async fn open(role: Role, config: &Config, context: Context) -> anyhow::Result<Arc<House>> {
+    config.check().map_err(Usage)?;
     dyad_net::install_provider();
     let keys = config.keys();
     let member = Member::load(&keys, config.passphrase.reveal())
@@ -173,7 +209,7 @@ pub async fn listen(
         identity = %house.me.identity,
         address = %listener.local_addr()?,
         fingerprint = %house.me.tls.fingerprint(),
-        certificate = %standing(&house.me),
+        certificate = %good_for(house.me.tls.not_after()),
         "serving"
     );
     house.context.health.ready("serving");
@@ -188,15 +224,6 @@ pub async fn listen(
     tidying.abort();
     house.witness.flush().await;
     Ok(served?)
-}
-
-/// How long the certificate is good.
-fn standing(me: &Member) -> String {
-    let left = me.tls.not_after().duration_since(SystemTime::now());
-    left.map_or_else(
-        |_| "expired".to_owned(),
-        |left| format!("good for {} days", left.as_secs() / 86_400),
-    )
 }
 
 /// Asks the key centre now and then who there is and which certificates are good no more; renews
@@ -221,6 +248,39 @@ async fn refresh(house: Arc<House>, every: Duration) {
         let pause = tokio::time::sleep(every);
         if house.context.stop.unless_stopped(pause).await.is_none() {
             return;
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_meant_is_refused_by_its_key() {
+        Config::default().check().unwrap();
+        for seconds in [0, 86_401, u64::MAX] {
+            let refresh = Config { refresh: seconds, ..Config::default() }.check().unwrap_err();
+            assert!(refresh.contains("`refresh`") && refresh.contains("86400"), "{refresh}");
+            let patience = Config { patience: seconds, ..Config::default() }.check().unwrap_err();
+            assert!(patience.contains("`patience`"), "{patience}");
+        }
+        let address = Config { address: "0.0.0.0:7310".into(), ..Config::default() };
+        assert!(address.check().unwrap_err().contains("`address`"));
+    }
+
+    #[test]
+    fn nobody_is_told_an_address_that_none_can_reach() {
+        let at = |listen: &str, address: &str| {
+            let (listen, address) = (listen.parse().unwrap(), address.into());
+            Config { listen, address, ..Config::default() }.reached_at()
+        };
+        assert_eq!(at("127.0.0.1:7310", "").unwrap(), "127.0.0.1:7310");
+        assert_eq!(at("0.0.0.0:7310", "c0.example:7310").unwrap(), "c0.example:7310");
+        for listen in ["127.0.0.1:0", "0.0.0.0:7310", "[::]:7310"] {
+            let refused = at(listen, "").unwrap_err();
+            assert!(refused.contains("--set address=HOST:PORT"), "{refused}");
         }
     }
 }

@@ -3,25 +3,22 @@
 use crate::answer::Coming;
 use crate::house::House;
 use crate::jobs::Case;
-use crate::ledger::{Answer, UploadRow};
+use crate::ledger::Answer;
 use crate::refusal::{Cause, Refusal, refuse};
+use crate::sending::{self, Place};
 use dyad_net::identity::Role;
-use dyad_node::series;
 use dyad_protos::wire::cloud::v1::cloud_server::Cloud;
 use dyad_protos::wire::cloud::v1::{
-    AnswerPart, AnswerReply, ApproveRequest, BeginRequest, Chunk, FetchedReply, JobReply,
-    JobRequest, JobsReply, JobsRequest, MatchReply, MatchRequest, Part, ProposeRequest,
-    RevokeRequest, Stored, UploadReply, UploadRequest, UploadsReply, UploadsRequest, WithdrawReply,
-    WithdrawRequest,
+    AnswerPart, AnswerReply, ApproveRequest, BeginRequest, Chunk, CompareReply, CompareRequest,
+    FetchedReply, JobReply, JobRequest, JobsReply, JobsRequest, MatchReply, MatchRequest, Part,
+    ProposeRequest, RevokeRequest, Stored, UploadReply, UploadRequest, UploadsReply,
+    UploadsRequest, WithdrawReply, WithdrawRequest,
 };
 use dyad_protos::{Hex, Name};
 use std::sync::Arc;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
-
-/// Chunks that are stored at the same time.
-const AT_ONCE: usize = 8;
 
 /// The calls.
 pub(crate) struct Calls(pub(crate) Arc<House>);
@@ -99,17 +96,9 @@ impl Cloud for Calls {
         request: Request<Streaming<Chunk>>,
     ) -> Result<Response<Self::SendStream>, Status> {
         let who = self.0.who(&request);
-        let asking = self.0.told("Send", &who, self.asking(&request))?;
-        let (sender, receiver) = mpsc::channel(2 * AT_ONCE);
-        let house = Arc::clone(&self.0);
-        tokio::spawn(async move {
-            let result = store_all(&house, &asking.name, request.into_inner(), &sender).await;
-            if let Err(status) = house.told("Send", &who, result) {
-                // A client that is gone need not be told.
-                drop(sender.send(Err(status)).await);
-            }
-        });
-        Ok(Response::new(ReceiverStream::new(receiver)))
+        let place = self.asking(&request).and_then(|asking| self.0.intake.place(&asking.name));
+        let place = self.0.told("Send", &who, place)?;
+        Ok(Response::new(sending::take(&self.0, place, request.into_inner(), who)))
     }
 
     async fn finish(
@@ -274,13 +263,14 @@ impl Cloud for Calls {
         let result = async {
             self.is_main()?;
             let Asking { name, fingerprint } = self.asking(&request)?;
+            let place = self.0.intake.place(&name)?;
             let mut incoming = request.into_inner();
-            let first = incoming.message().await.map_err(|status| broken(&status))?;
+            let first = sending::next(&mut incoming).await?;
             let first = first.ok_or_else(|| Refusal::new(Cause::Message, "an empty answer"))?;
             let job = digest(&first.job)?;
             let case = self.0.case_for(&name, &fingerprint, &job).await?;
             let mut coming = self.0.answer_comes(&case, &name, &first)?;
-            match all_parts(&mut coming, first, incoming).await {
+            match all_parts(&mut coming, first, incoming, place).await {
                 Ok(()) => coming.whole().await?,
                 Err(refusal) => {
                     coming.drop_it().await;
@@ -321,6 +311,18 @@ impl Cloud for Calls {
         };
         self.told("Fetched", &who, result.await)
     }
+
+    async fn compare(
+        &self,
+        request: Request<CompareRequest>,
+    ) -> Result<Response<CompareReply>, Status> {
+        let who = self.0.who(&request);
+        let result = async {
+            let (name, case) = self.case(&request, &request.get_ref().job).await?;
+            self.0.compare(&case, &name, &request.get_ref().checks).await
+        };
+        self.told("Compare", &who, result.await)
+    }
 }
 
 /// Takes all parts of an answer, one after the other.
@@ -328,11 +330,12 @@ async fn all_parts(
     coming: &mut Coming<'_>,
     first: AnswerPart,
     mut incoming: Streaming<AnswerPart>,
+    _place: Place,
 ) -> Result<(), Refusal> {
     let mut next = Some(first);
     while let Some(part) = next {
         coming.part(part).await?;
-        next = incoming.message().await.map_err(|status| broken(&status))?;
+        next = sending::next(&mut incoming).await?;
     }
     Ok(())
 }
@@ -371,106 +374,4 @@ impl Calls {
         }
         refuse(Cause::Unknown, "this is C0: C1 is to be asked for it")
     }
-}
-
-fn broken(status: &Status) -> Refusal {
-    Refusal::new(Cause::Message, format!("the stream broke off: {}", status.message()))
-}
-
-/// A chunk, and its place in memory until it is stored.
-type Held = (Chunk, OwnedSemaphorePermit);
-
-/// Takes chunks from the line, as far as there is room in memory for them.
-async fn receive(
-    memory: Arc<Semaphore>,
-    mut incoming: Streaming<Chunk>,
-    sender: mpsc::Sender<Result<Held, Refusal>>,
-) {
-    loop {
-        let message = match incoming.message().await {
-            Ok(Some(chunk)) => {
-                let kib = (chunk.sealed.len() + chunk.pseudonyms.len()).div_ceil(1024) as u32;
-                match Arc::clone(&memory).acquire_many_owned(kib).await {
-                    Ok(room) => Ok((chunk, room)),
-                    // It is never closed.
-                    Err(_) => return,
-                }
-            }
-            Ok(None) => return,
-            Err(status) => Err(broken(&status)),
-        };
-        let last = message.is_err();
-        if sender.send(message).await.is_err() || last {
-            return;
-        }
-    }
-}
-
-/// Stores what comes, as many chunks at a time as are there, and acknowledges each lot.
-async fn store_all(
-    house: &Arc<House>,
-    owner: &Name,
-    incoming: Streaming<Chunk>,
-    acknowledged: &mpsc::Sender<Result<Stored, Status>>,
-) -> Result<(), Refusal> {
-    let mut known: Option<(UploadRow, u32)> = None;
-    // Receiving goes on while chunks are being written.
-    let (sender, mut receiver) = mpsc::channel(AT_ONCE);
-    tokio::spawn(receive(Arc::clone(&house.memory), incoming, sender));
-    let mut lot = Vec::with_capacity(AT_ONCE);
-    while receiver.recv_many(&mut lot, AT_ONCE).await > 0 {
-        let mut end = None;
-        let (mut chunks, mut rooms) = (Vec::with_capacity(lot.len()), Vec::new());
-        for message in lot.drain(..) {
-            match message {
-                Ok((chunk, room)) => {
-                    chunks.push(chunk);
-                    rooms.push(room);
-                }
-                Err(error) => end = Some(error),
-            }
-        }
-        let (row, stored) = if let Some(known) = &mut known {
-            known
-        } else {
-            let upload = digest(chunks.first().map_or(&[][..], |chunk| &chunk.upload))?;
-            let row = house.upload_by(owner, &upload).await?;
-            let stored = house.ledger.chunks(&upload).await?.len() as u32;
-            known.insert((row, stored))
-        };
-        if !chunks.is_empty() {
-            *stored = store_lot(house, row, *stored, chunks).await?;
-            drop(rooms);
-            if acknowledged.send(Ok(Stored { stored: *stored })).await.is_err() {
-                return Ok(());
-            }
-        }
-        if let Some(end) = end {
-            return Err(end);
-        }
-    }
-    Ok(())
-}
-
-/// Stores chunks; gives how many are stored then.
-async fn store_lot(
-    house: &Arc<House>,
-    row: &UploadRow,
-    before: u32,
-    chunks: Vec<Chunk>,
-) -> Result<u32, Refusal> {
-    for chunk in &chunks {
-        house.chunk_fits(row, chunk).await?;
-    }
-    let new = chunks.iter().filter(|chunk| chunk.index >= before);
-    let bytes: usize = new.map(|chunk| chunk.sealed.len() + chunk.pseudonyms.len()).sum();
-    let stored = house.store(row, chunks).await;
-    if stored.is_err() {
-        // Withdrawn meanwhile: what was written after all was deleted goes as well.
-        house.sweep_withdrawn(&row.manifest.digest()).await?;
-    }
-    let labels = [("mode", row.manifest.mode.as_str())];
-    let counter = house.context.metrics.counter(series::UPLOADED_BYTES, &labels);
-    counter.increment(if stored.is_ok() { bytes as u64 } else { 0 });
-    stored
 }

@@ -25,16 +25,21 @@ const LOOK: Duration = Duration::from_secs(1);
 
 impl House {
     /// Looks once at all jobs that are over.
-    pub async fn tidy(&self) -> Result<(), Refusal> {
+    pub async fn tidy(self: &Arc<Self>) -> Result<(), Refusal> {
+        let mut ended = Vec::new();
         for row in self.ledger.untidy_jobs().await? {
             let job = row.job.digest();
             if row.state.is_over() {
                 self.ledger.over_since(&job, self.now()).await?;
             }
             // Sealed, it is trained for good: nothing more is dealt for it.
-            // And of a job that it deals nothing to the key centre knows nothing.
-            if !row.centre_told && (!row.job.is_dealt() || self.end_at_kgc(&job).await) {
-                self.ledger.centre_told(&job, self.now()).await?;
+            if !row.centre_told {
+                if row.job.is_dealt() {
+                    ended.push(job);
+                } else {
+                    // Of a job that it deals nothing to the key centre knows nothing.
+                    self.ledger.centre_told(&job, self.now()).await?;
+                }
             }
             self.progress.call_off(&job);
             // Its thread may be writing: next time.
@@ -42,7 +47,7 @@ impl House {
                 self.tidy_one(&row).await?;
             }
         }
-        Ok(())
+        self.tell_centre(&ended).await
     }
 
     async fn tidy_one(&self, row: &JobRow) -> Result<(), Refusal> {

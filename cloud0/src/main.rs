@@ -28,6 +28,7 @@ impl Service for Cloud0 {
   cloud0 --set folder=/var/lib/dyad/c0 --set listen=0.0.0.0:4410 --set address=c0.example:4410 enrol --token dyad1-...
   cloud0 --config /etc/dyad/cloud0.toml serve
 ";
+    const SAMPLE_KEY: &'static str = "limits.jobs";
     type Config = Config;
     type Command = Command;
 

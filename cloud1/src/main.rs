@@ -27,6 +27,7 @@ impl Service for Cloud1 {
   cloud1 --set folder=/var/lib/dyad/c1 --set listen=0.0.0.0:4411 --set address=c1.example:4411 enrol --token dyad1-...
   cloud1 --config /etc/dyad/cloud1.toml serve
 ";
+    const SAMPLE_KEY: &'static str = "limits.jobs";
     type Config = Config;
     type Command = Command;
 

@@ -39,3 +39,26 @@ fn serving_without_enrolment_says_what_to_do() {
     assert_eq!(code, Some(1));
     assert!(err.contains("enrol first"), "{err}");
 }
+
+#[test]
+fn the_key_that_help_shows_can_be_given() {
+    let (_, out, _) = cloud1(&["--help"]);
+    let (_, rest) = out.split_once("--set limits.").expect("a key is shown");
+    let key = format!("limits.{}", rest.split('=').next().unwrap());
+    let folder = format!("folder={}", std::env::temp_dir().join("dyad-none").display());
+    let (code, _, err) = cloud1(&["--set", &folder, "--set", &format!("{key}=7"), "serve"]);
+    assert_eq!(code, Some(1), "{key}: {err}");
+    assert!(out.contains(&key.to_uppercase().replace('.', "__")), "{out}");
+}
+
+#[test]
+fn intervals_of_nothing_are_refused_by_name() {
+    for key in ["refresh", "patience"] {
+        let (code, _, err) = cloud1(&["--set", &format!("{key}=0"), "serve"]);
+        assert_eq!(code, Some(2), "{err}");
+        assert!(err.contains(&format!("key `{key}`")), "{err}");
+    }
+    let (code, _, err) = cloud1(&["enrol", "--token", "dyad1-x"]);
+    assert_eq!(code, Some(2), "{err}");
+    assert!(err.contains("--set address=HOST:PORT"), "{err}");
+}

@@ -1,5 +1,6 @@
 //! What the key centre's operator decides.
 
+use dyad_net::tls::check_address;
 use dyad_node::config::{Docs, Secret};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -82,19 +83,29 @@ impl Default for Limits {
 impl Config {
     /// Refuses what cannot be meant.
     pub fn check(&self) -> Result<(), String> {
-        let Limits { dealers, connect_seconds, wait_seconds, attempt_hours, steps, .. } =
-            self.limits;
         if self.store.as_os_str().is_empty() {
-            return Err("store: name a folder".into());
+            return Err("key `store`: name a folder".into());
         }
-        if !(1..=3650).contains(&self.certificate_days) {
-            return Err("certificate-days: 1 to 3650".into());
+        if !self.address.is_empty() {
+            check_address(&self.address).map_err(|error| format!("key `address`: {error}"))?;
         }
-        if dealers == 0 || connect_seconds == 0 || wait_seconds == 0 || steps == 0 {
-            return Err("limits: noughts would refuse everything".into());
-        }
-        if !(1..=10_000).contains(&attempt_hours) || wait_seconds > 86_400 {
-            return Err("limits: attempt-hours is 1 to 10000, wait-seconds at most 86400".into());
+        let limits = &self.limits;
+        let dealers = limits.dealers as u64;
+        for (key, found, least, most) in [
+            ("certificate_days", self.certificate_days, 1, 3650),
+            ("limits.dealers", dealers, 1, 1 << 10),
+            ("limits.dealer_threads", limits.dealer_threads as u64, 0, 1 << 12),
+            ("limits.connect_seconds", limits.connect_seconds, 1, 86_400),
+            ("limits.wait_seconds", limits.wait_seconds, 1, 86_400),
+            ("limits.attempt_hours", limits.attempt_hours, 1, 10_000),
+            ("limits.steps", limits.steps, 1, u64::MAX),
+            ("limits.studies", u64::from(limits.studies), 1, u64::from(u32::MAX)),
+            ("limits.draft_days", limits.draft_days, 1, 36_500),
+            ("limits.token_days", limits.token_days, 1, 3650),
+        ] {
+            if !(least..=most).contains(&found) {
+                return Err(format!("key `{key}`: {least} to {most}, not {found}"));
+            }
         }
         Ok(())
     }
@@ -172,6 +183,29 @@ pub const DOCS: Docs = &[
 mod tests {
     use super::*;
     use dyad_node::config::{render_config, undocumented};
+
+    #[test]
+    fn what_cannot_be_meant_is_refused_by_its_key() {
+        assert_eq!(Config::default().check(), Ok(()));
+        let zero: [(&str, fn(&mut Config)); 10] = [
+            ("certificate_days", |config| config.certificate_days = 0),
+            ("address", |config| config.address = "0.0.0.0:7300".into()),
+            ("limits.dealers", |config| config.limits.dealers = 0),
+            ("limits.connect_seconds", |config| config.limits.connect_seconds = u64::MAX),
+            ("limits.wait_seconds", |config| config.limits.wait_seconds = 0),
+            ("limits.attempt_hours", |config| config.limits.attempt_hours = 0),
+            ("limits.steps", |config| config.limits.steps = 0),
+            ("limits.studies", |config| config.limits.studies = 0),
+            ("limits.draft_days", |config| config.limits.draft_days = 0),
+            ("limits.token_days", |config| config.limits.token_days = 0),
+        ];
+        for (key, set) in zero {
+            let mut config = Config::default();
+            set(&mut config);
+            let refused = config.check().err().unwrap_or_default();
+            assert!(refused.starts_with(&format!("key `{key}`: ")), "{key}: {refused}");
+        }
+    }
 
     #[test]
     fn sample_says_what_is_so_by_default() {

@@ -11,6 +11,7 @@ use crate::tokens::{self, TokenState};
 use dyad_net::authority::Validity;
 use dyad_net::identity::{Fingerprint, Identity, Role};
 use dyad_net::member::token_id;
+use dyad_net::tls::check_address;
 use dyad_net::{Error as NetError, Peer};
 use dyad_node::store::{StoreError, Tx, sql};
 use dyad_protos::wire::kgc::v1::{EnrolReply, EnrolRequest, RenewReply};
@@ -58,6 +59,13 @@ impl Wanted {
         };
         if request.address.len() > ADDRESS || request.address.chars().any(char::is_control) {
             return refuse(Cause::Message, "an address is host:port");
+        }
+        if !request.address.is_empty() {
+            let unreachable = |error: NetError| {
+                let text = format!("{error}: set the key `address` to where others reach it");
+                refusal(Cause::Message, text)
+            };
+            check_address(&request.address).map_err(unreachable)?;
         }
         Ok(Self {
             token: token_id(&secret),

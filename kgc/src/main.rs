@@ -89,6 +89,7 @@ impl Service for Kgc {
         kgc token --role owner --name north         invite an owner\n  \
         kgc config > kgc.toml                       a configuration file to change";
     const DOCS: Docs = DOCS;
+    const SAMPLE_KEY: &'static str = "limits.steps";
     type Config = Config;
     type Command = Command;
 

@@ -8,6 +8,7 @@ use crate::office::Office;
 use crate::rpc::Desk;
 use anyhow::{Context as _, bail};
 use dyad_net::authority::Validity;
+use dyad_net::credentials::good_for;
 use dyad_net::link::LinkHub;
 use dyad_net::tls::{ClientAuth, causes, serve as serve_tls};
 use dyad_net::{Credentials, Standing, Tls};
@@ -24,6 +25,9 @@ use tonic::service::Routes;
 
 /// How often its own certificate and revocation list are looked at without being told.
 const LOOK: Duration = Duration::from_mins(1);
+
+/// A root certificate that ends sooner is warned of at every start.
+const ROOT_SOON: Duration = Duration::from_hours(365 * 24);
 
 /// How long dealers get to end, and others to let go of the store.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -107,7 +111,16 @@ async fn run(
         .max_encoding_message_size(MESSAGE);
     let routes = Routes::new(enrolment).add_service(sized).add_service(hub.service());
     let root = office.keys.root.fingerprint();
-    tracing::info!(%address, reached_by = config.reached_by(), %root, "serving");
+    let certificate = good_for(tls.not_after());
+    tracing::info!(%address, reached_by = config.reached_by(), %root, %certificate, "serving");
+    let root_ends = office.keys.root.not_after()?;
+    if root_ends < SystemTime::now() + ROOT_SOON {
+        tracing::warn!(
+            "the root certificate is {}: with it ends every certificate made here. Make another key \
+             centre in time, and have everybody enrol there",
+            good_for(root_ends)
+        );
+    }
     context.health.ready("serving");
     // Links of dealers would hold the connections open until they are cut off.
     let dealers = tokio::spawn({
@@ -192,7 +205,9 @@ async fn keep_once(office: &Office, tls: &Tls, have: u64, context: &Context) -> 
     let days = left.as_secs_f64() / 86_400.0;
     let who = office.keys.identity.to_string();
     context.metrics.gauge(series::CERTIFICATE_DAYS, &[("identity", &who)]).set(days);
-    if office.keys.credentials()?.check_time(SystemTime::now()) != Standing::Good {
+    let standing = office.keys.credentials()?.check_time(SystemTime::now());
+    if standing != Standing::Good {
+        tracing::warn!("its own certificate {standing}: it is being renewed");
         let validity = Validity::lasting(office.config.certificates_last());
         tls.replace_credentials(office.keys.renew_own(validity)?)?;
     }

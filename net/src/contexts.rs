@@ -41,6 +41,15 @@ pub fn share(
         .with("index", index.to_be_bytes())
 }
 
+/// What a recipient tells another of the model it has opened.
+#[must_use]
+pub fn comparison(job: &[u8; 32], from: &Name, to: &Name) -> SealContext {
+    SealContext::new("comparison")
+        .with("job", job)
+        .with("from", from.as_str())
+        .with("to", to.as_str())
+}
+
 /// The master key, for C0.
 #[must_use]
 pub fn master_key(kgc: &Name, c0: &Name) -> SealContext {

@@ -16,6 +16,15 @@ const DAY: Duration = Duration::from_hours(24);
 /// A certificate ends soon when so much is left of it, or a third of its whole time if that is less.
 pub const SOON: Duration = Duration::from_hours(14 * 24);
 
+/// How long a certificate that ends then is still good, in words.
+#[must_use]
+pub fn good_for(not_after: SystemTime) -> String {
+    not_after.duration_since(SystemTime::now()).map_or_else(
+        |_| "expired".to_owned(),
+        |left| format!("good for {} days", left.as_secs() / DAY.as_secs()),
+    )
+}
+
 /// A P-256 key for TLS.
 pub struct TlsKey(KeyPair);
 

@@ -79,9 +79,16 @@ pub fn explain(status: &Status) -> String {
         innermost = source;
     }
     if innermost.is::<Status>() {
-        format!("{} ({})", status.message(), status.code())
+        return format!("{} ({})", status.message(), status.code());
+    }
+    // The outer text may be made of the inner one: nothing is said twice.
+    let (outer, inner) = (status.message(), innermost.to_string());
+    if inner.contains(outer) {
+        inner
+    } else if outer.contains(&inner) {
+        outer.to_owned()
     } else {
-        format!("{}: {innermost}", status.message())
+        format!("{outer}: {inner}")
     }
 }
 
@@ -182,6 +189,20 @@ mod tests {
         }
         backoff.reset();
         assert!(backoff.delay() <= Duration::from_millis(10));
+    }
+
+    #[test]
+    fn nothing_is_said_twice() {
+        let (address, reason) = ("127.0.0.1:1".to_owned(), "connection refused".to_owned());
+        let unreachable = Error::Unreachable { address, reason };
+        let said = unreachable.to_string();
+        assert_eq!(explain(&Status::from_error(Box::new(unreachable))), said);
+        let answer = Status::unavailable("later");
+        assert!(explain(&answer).starts_with("later ("), "{}", explain(&answer));
+        let source = std::io::Error::other("the disk is gone");
+        let mut broken = Status::unknown("transport error");
+        broken.set_source(std::sync::Arc::new(source));
+        assert_eq!(explain(&broken), "transport error: the disk is gone");
     }
 
     #[test]

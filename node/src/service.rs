@@ -28,6 +28,8 @@ pub trait Service: 'static {
     const ABOUT: &'static str;
     /// Examples for `--help`: indented command lines, each with a line that says what it does.
     const EXAMPLES: &'static str = "";
+    /// A key of the configuration that this service has, to show in `--help` how one is given.
+    const SAMPLE_KEY: &'static str = "log_filter";
     /// What each key of the configuration means, for samples and the `config` command.
     const DOCS: Docs = &[];
     /// The version of the release.
@@ -121,11 +123,12 @@ pub fn command_line<S: Service>() -> clap::Command {
         "" => String::new(),
         examples => format!("Examples:\n{examples}\n\n"),
     };
+    let (key, variable) = (S::SAMPLE_KEY, S::SAMPLE_KEY.replace('.', "__").to_uppercase());
     let after = format!(
         "{examples}\
          Configuration: defaults, then --config FILE, then the environment, then flags.\n  \
-         Key store.url of the file is {prefix}STORE__URL in the environment, and\n  \
-         --set store.url=... here. Unknown keys are refused.\n\n\
+         Key {key} of the file is {prefix}{variable} in the environment, and\n  \
+         --set {key}=... here. Unknown keys are refused.\n\n\
          Exit codes: 0 done; 1 failed; 2 usage or configuration.\n\
          SIGTERM or SIGINT: ends in good order; the second one: ends at once."
     );

@@ -14,6 +14,15 @@ pub const CANCELLED: &str = "job is cancelled";
 /// A cloud vouches for what is released.
 pub const RELEASED: &str = "model is released";
 
+/// A recipient says what model it has opened.
+pub const COMPARED: &str = "model is compared";
+
+/// What is signed with [`COMPARED`]: job, release, and digest of the opened words.
+#[must_use]
+pub fn comparison(job: &[u8; 32], released: &[u8; 32], model: &[u8; 32]) -> Vec<u8> {
+    [&job[..], released, model].concat()
+}
+
 /// What is signed with [`APPROVED`]: the job's digest and the approval's end, in seconds since 1970.
 #[must_use]
 pub fn approval(job: &[u8; 32], expires: u64) -> Vec<u8> {

@@ -10,6 +10,9 @@ pub const DOCUMENT: usize = 1 << 20;
 pub const RELEASE: usize = 64;
 /// Values in one chunk of an upload.
 pub const CHUNK_VALUES: usize = 1 << 18;
+/// Chunks of an upload that may be of any size. Of more than these each but the last has values
+/// enough: [`Mode::least_values`](crate::upload::Mode::least_values).
+pub const FREE_CHUNKS: u32 = 64;
 /// Members of a study.
 pub const MEMBERS: usize = 64;
 /// Columns of a study's schema.
@@ -22,6 +25,8 @@ pub const ROWS: u64 = 1 << 28;
 pub const UPLOADS: usize = 1 << 10;
 /// A pseudonym of a row, in bytes.
 pub const PSEUDONYM: usize = 16;
+/// What a recipient tells another of its model, sealed, in bytes.
+pub const CHECK: usize = 256;
 /// Ciphertexts in one message.
 pub const CIPHERTEXTS: usize = 1 << 10;
 /// Words of a share of a model in one message.

@@ -53,6 +53,17 @@ impl Mode {
             Self::Packed => "packed",
         }
     }
+
+    /// Values that a chunk has at least, where there are many: an object, a row and a digest are kept
+    /// of each, however small it is. Half of what the largest row leaves of a full chunk; of packed
+    /// ones, at the fewest slots a ciphertext can have.
+    #[must_use]
+    pub const fn least_values(self) -> u64 {
+        match self {
+            Self::Sealed => limits::CHUNK_VALUES as u64 / 2,
+            Self::Packed => 4 * limits::CIPHERTEXTS as u64,
+        }
+    }
 }
 
 impl Content for Manifest {
@@ -106,6 +117,15 @@ impl Manifest {
         let values = places.width() as u64 * self.chunk_rows.min(self.rows);
         if values > limits::CHUNK_VALUES as u64 {
             return Err(format!("chunks of {values} values; {} may be", limits::CHUNK_VALUES));
+        }
+        let least = self.mode.least_values();
+        if self.chunks() > limits::FREE_CHUNKS && values < least {
+            return Err(format!(
+                "{} chunks of {values} values; where there are more than {}, each has {least} at \
+                 least",
+                self.chunks(),
+                limits::FREE_CHUNKS
+            ));
         }
         Ok(places)
     }

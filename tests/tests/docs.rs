@@ -120,6 +120,8 @@ fn the_quick_start_runs() {
             assert!(said.contains(line), "the page shows `{line}`, which was not printed");
         }
     }
+    // Whoever signs sees how many rows of each owner matched: north once, south twice.
+    assert!(said.matches("north: 60 of 60 rows").count() >= 3, "an owner signs without seeing it");
     // `Both have the same bits`
     let digest = |name: &str| {
         let text = std::fs::read_to_string(folder.path().join("dyad-demo").join(name)).unwrap();

@@ -28,7 +28,8 @@ pub(crate) struct Args {
         global = true,
         help_heading = "Everywhere",
         value_name = "SECONDS",
-        default_value_t = 60
+        default_value_t = 60,
+        value_parser = clap::value_parser!(u64).range(..=LONGEST_PATIENCE)
     )]
     pub patience: u64,
     /// Take part even though the master key of the parameters is published: for invented data
@@ -40,6 +41,11 @@ pub(crate) struct Args {
     #[command(subcommand)]
     pub command: Command,
 }
+
+/// A day: whoever waits longer runs the command again.
+const LONGEST_PATIENCE: u64 = 86_400;
+/// What clouds take: a year and a day.
+const LONGEST_APPROVAL: u64 = 366;
 
 const EXAMPLES: &str = "\
 From the token to the model:
@@ -54,8 +60,8 @@ From the token to the model:
   dyad model fetch 1f3a
   dyad model score new.csv --model 1f3a
 
-Jobs and uploads are named by the first digits of their digest; a job need not be named if there is
-only one. If keys are locked, the passphrase is taken from $DYAD_PASSPHRASE or asked for.
+Jobs and uploads are named by the first digits of their digest; where help says [JOB], none need be
+named if there is only one. If keys are locked, the passphrase is taken from $DYAD_PASSPHRASE or asked for.
 
 Ends with 0; with 1 if it failed, and then says why and what to do; with 2 if it was called wrongly.";
 
@@ -71,7 +77,10 @@ pub(crate) enum Command {
     /// List your uploads
     Uploads(Uploads),
     /// Take an upload back: both clouds delete it
-    #[command(after_help = "Example:\n  dyad withdraw 9c41")]
+    #[command(
+        after_help = "Example:\n  dyad withdraw 9c41\n\nIt need not have been uploaded from \
+                            this machine, as long as your keys are here."
+    )]
     Withdraw {
         /// First digits of the upload's digest
         upload: String,
@@ -186,6 +195,7 @@ pub(crate) enum FileFormat {
     Csv,
     Idx,
     Npy,
+    #[cfg(feature = "parquet")]
     Parquet,
 }
 
@@ -264,7 +274,7 @@ pub(crate) enum JobCommand {
 /// What is trained, on what, for whom.
 #[derive(Debug, Arguments)]
 pub(crate) struct What {
-    /// The study
+    /// The study; must be given where no job is named
     #[arg(long, value_name = "STUDY")]
     pub study: Option<String>,
     /// logistic, linear, or mlp with the widths of its hidden layers: mlp:32,16
@@ -318,7 +328,8 @@ pub(crate) struct What {
     /// Who gets it [default: all members]
     #[arg(long = "recipient", value_name = "NAME")]
     pub recipients: Vec<String>,
-    /// Who may ask the model that is still shared, later
+    /// Who may ask the shared model once that is possible; today nothing answers: it is written
+    /// into the job, and the clouds keep their shares as long as they keep released models
     #[arg(long, value_name = "NAME")]
     pub may_predict: Vec<String>,
     /// Uploads to use, by the first digits of their digests [default: all that are finished]
@@ -385,7 +396,8 @@ pub(crate) struct Propose {
     #[arg(long)]
     pub approve: bool,
     /// Days that the approval lasts
-    #[arg(long, value_name = "DAYS", default_value_t = 7)]
+    #[arg(long, value_name = "DAYS", default_value_t = 7,
+          value_parser = clap::value_parser!(u64).range(1..=LONGEST_APPROVAL))]
     pub valid: u64,
 }
 
@@ -414,7 +426,8 @@ pub(crate) struct Approve {
     #[arg(default_value = "", hide_default_value = true)]
     pub job: String,
     /// Days that the approval lasts
-    #[arg(long, value_name = "DAYS", default_value_t = 7)]
+    #[arg(long, value_name = "DAYS", default_value_t = 7,
+          value_parser = clap::value_parser!(u64).range(1..=LONGEST_APPROVAL))]
     pub valid: u64,
     /// Watch the job then, and answer a joint release when it is sealed
     #[arg(long)]
@@ -439,6 +452,16 @@ pub(crate) enum ModelCommand {
         /// First digits of the job's digest
         #[arg(default_value = "", hide_default_value = true)]
         job: String,
+    },
+    /// Compare a fetched model with what the other recipients got
+    #[command(
+        after_help = "Example:\n  dyad model compare 1f3a\n\nFetching does it too; those who \
+                            fetch first have nobody to compare with yet.\nEnds with 1 if somebody \
+                            has another model."
+    )]
+    Compare {
+        /// Its file, or the first digits of its job's digest
+        model: String,
     },
     /// Show a fetched model
     #[command(after_help = "Examples:\n  dyad model show 1f3a\n  dyad model show heart.json")]
@@ -475,5 +498,6 @@ pub(crate) enum KeyCommand {
         file: PathBuf,
     },
     /// Show who you are, and until when your certificate lasts
+    #[command(after_help = "Example:\n  dyad key show")]
     Show,
 }

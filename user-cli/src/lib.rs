@@ -85,6 +85,7 @@ fn run(args: Args) -> anyhow::Result<Output> {
                     commands::model::fetch(&context, &job, out).await
                 }
                 ModelCommand::Answer { job } => commands::model::answer(&context, &job).await,
+                ModelCommand::Compare { model } => commands::model::compare(&context, &model).await,
                 ModelCommand::Show { model } => commands::model::show(&context, &model),
                 ModelCommand::Score(wanted) => commands::model::score(&context, &wanted),
             },

@@ -20,7 +20,7 @@ fn text(bytes: &[u8]) -> String {
 }
 
 /// Every command there is.
-const COMMANDS: [&[&str]; 27] = [
+const COMMANDS: [&[&str]; 30] = [
     &[],
     &["enroll"],
     &["study"],
@@ -44,10 +44,13 @@ const COMMANDS: [&[&str]; 27] = [
     &["model"],
     &["model", "fetch"],
     &["model", "answer"],
+    &["model", "compare"],
+    &["model", "show"],
     &["model", "score"],
     &["key"],
     &["key", "backup"],
     &["key", "restore"],
+    &["key", "show"],
 ];
 
 /// All help is as it is written in `testdata/help.txt`. If it changed on purpose, `DYAD_PIN=1` writes
@@ -101,6 +104,9 @@ fn wrong_calls_end_with_2() {
         (&["job", "propose", "--release", "all"], "[possible values: each, joint]"),
         (&["model", "score", "a.csv"], "--model <MODEL>"),
         (&["key", "backup"], "<FILE>"),
+        (&["study", "list", "--patience", "86401"], "86401 is not in"),
+        (&["job", "approve", "--valid", "0"], "0 is not in 1..=366"),
+        (&["job", "approve", "--valid", "99999999999999999"], "is not in 1..=366"),
     ] {
         let output = dyad(args, home.path());
         assert_eq!(output.status.code(), Some(2), "{args:?}");

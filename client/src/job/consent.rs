@@ -3,7 +3,7 @@
 
 use super::estimate::costed;
 use super::propose::{Finished, Matched};
-use super::status::Status;
+use super::status::{State, Status};
 use super::training::signed;
 use crate::client::{Client, Cloud, now, timed};
 use crate::error::{Doing, Error, Result, contradiction, request};
@@ -14,7 +14,7 @@ use dyad_learn::signed::Signed;
 use dyad_mpc::Count;
 use dyad_protos::consent::{APPROVED, CANCELLED, REVOKED, approval};
 use dyad_protos::wire::cloud::v1::{ApproveRequest, RevokeRequest};
-use dyad_protos::{Hex, Job};
+use dyad_protos::{Hex, Job, Name};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -69,17 +69,22 @@ impl Client {
                 ));
             }
             self.own_uploads(text)?;
-            let there = self.finished_uploads(study).await?;
+            let there = self.uploads_at(study).await?;
+            let finished = there.finished();
             let mut uploads = Vec::new();
             for wanted in &text.uploads {
-                let found = there.iter().find(|upload| {
+                let found = finished.iter().find(|upload| {
                     upload.manifest.digest() == wanted.manifest.0
                         && upload.manifest.owner == wanted.owner
                         && upload.received == [wanted.c0, wanted.c1]
                 });
                 let Some(found) = found else {
+                    let lack = match &there.lack(&wanted.manifest.0)[..] {
+                        [cloud] => format!("{cloud} no longer holds"),
+                        _ => "the clouds no longer hold".to_owned(),
+                    };
                     return contradiction(format!(
-                        "the clouds no longer hold upload {} of {} as the job says: propose a new job",
+                        "{lack} upload {} of {} as the job says: propose a new job",
                         wanted.manifest, wanted.owner
                     ));
                 };
@@ -161,7 +166,8 @@ impl Client {
             let signature = self.me.sign.sign(APPROVED, &message);
             let folder = self.job_folder(&job.digest());
             home::write(&folder.join("job.toml"), job.text())?;
-            home::write_json(&folder.join(APPROVAL), &Approval { expires, revoked: false })?;
+            let before = self.approval(&job.digest())?;
+            self.note_approval(&job.digest(), &Approval { expires, revoked: false })?;
             let request = ApproveRequest {
                 job: job.digest().to_vec().into(),
                 expires,
@@ -178,11 +184,22 @@ impl Client {
                     reply.await
                 }
             };
-            // C1 starts a job when it has all approvals: C0 is told first.
-            approve(c0).await?;
-            approve(c1).await?;
-            self.statuses(&reviewed.study, &job.digest()).await
+            // C1 starts a job when it has all approvals: C0 is told first. Both are told, whatever
+            // C0 says: it may know more than a C1 whose store was set back.
+            let late = [approve(c0).await?.late, approve(c1).await?.late];
+            let statuses = self.statuses(&reviewed.study, &job.digest()).await?;
+            if let Err(error) = counts(self.name(), &statuses, late) {
+                // What is kept here is what was agreed to, and this was not taken.
+                let revoked = Approval { expires, revoked: true };
+                self.note_approval(&job.digest(), &before.unwrap_or(revoked))?;
+                return Err(error);
+            }
+            Ok(statuses)
         })
+    }
+
+    fn note_approval(&self, job: &[u8; 32], approval: &Approval) -> Result<()> {
+        home::write_json(&self.job_folder(job).join(APPROVAL), approval)
     }
 
     /// What this owner has agreed to, from here.
@@ -195,8 +212,7 @@ impl Client {
         Box::pin(async move {
             self.refresh().await?;
             if let Some(approval) = self.approval(job)? {
-                let revoked = Approval { revoked: true, ..approval };
-                home::write_json(&self.job_folder(job).join(APPROVAL), &revoked)?;
+                self.note_approval(job, &Approval { revoked: true, ..approval })?;
             }
             let revoke = |cloud: Cloud, request: RevokeRequest| async move {
                 let reply = cloud.ask("to take an approval back", |mut cloud| {
@@ -242,6 +258,39 @@ impl Client {
             (Err(error), Err(_)) => Err(error),
         }
     }
+}
+
+/// Does an approval that both clouds were told of count? `late`: it was not kept, as the job had
+/// begun or was over.
+fn counts(owner: &Name, statuses: &[Status; 2], late: [bool; 2]) -> Result<()> {
+    let over = |status: &&Status| matches!(status.state, State::Failed | State::Cancelled);
+    if let Some(status) = statuses.iter().find(over) {
+        let reason = match status.reason.as_str() {
+            "" => String::new(),
+            reason => format!(" ({reason})"),
+        };
+        return request(format!(
+            "the job is {} at {}{reason}: an approval counts for nothing there; propose a new job",
+            status.state, status.cloud
+        ));
+    }
+    if late == [true; 2] {
+        return request(format!(
+            "the job is {} already: it began with the approvals that stood then, this one came too \
+             late and was not kept",
+            statuses[1].state
+        ));
+    }
+    let early = |status: &&Status| matches!(status.state, State::Proposed | State::Approved);
+    let not_counted = |status: &&Status| early(status) && status.awaited.contains(owner);
+    if let Some(status) = statuses.iter().find(not_counted) {
+        return Err(Error::NotYet(format!(
+            "{} still awaits the approval of {owner}: it was taken back meanwhile, or the clocks \
+             differ; look with `dyad job show`, and approve again",
+            status.cloud
+        )));
+    }
+    Ok(())
 }
 
 fn half(done: &str, error: &Error) -> Error {

@@ -14,7 +14,7 @@ use dyad_mpc::Count;
 use dyad_protos::consent::PROPOSED;
 use dyad_protos::job::{Engine, Job, Opening, Randomness, Upload, VERSION};
 use dyad_protos::wire::cloud::v1::{MatchReply, MatchRequest, ProposeRequest, UploadsRequest};
-use dyad_protos::{Document, Hex, Manifest, Name};
+use dyad_protos::{Document, Hex, Manifest, Name, Role};
 
 /// What is to be done with which uploads.
 #[derive(Clone, Debug)]
@@ -87,6 +87,68 @@ pub struct Finished {
     pub received: [Hex<32>; 2],
 }
 
+/// An upload as a cloud lists it, with the digest of all that came if it is whole.
+type Listed = (Document<Manifest>, Option<Hex<32>>);
+
+/// A study's uploads, those withdrawn left out, as C0 and C1 list them.
+pub(crate) struct There([Vec<Listed>; 2]);
+
+impl There {
+    fn of(&self, cloud: usize, upload: &[u8; 32]) -> Option<Hex<32>> {
+        let found = self.0[cloud].iter().find(|(manifest, _)| manifest.digest() == *upload);
+        found.and_then(|(_, received)| *received)
+    }
+
+    /// All that one of them has, whole or not.
+    pub(crate) fn manifests(&self) -> impl Iterator<Item = &Document<Manifest>> {
+        let [zero, one] = &self.0;
+        let known = |manifest: &Document<Manifest>| {
+            zero.iter().any(|(other, _)| other.digest() == manifest.digest())
+        };
+        let more = one.iter().filter(move |(manifest, _)| !known(manifest));
+        zero.iter().chain(more).map(|(manifest, _)| manifest)
+    }
+
+    /// Those that both have whole.
+    pub(crate) fn finished(&self) -> Vec<Finished> {
+        let whole = |manifest: &Document<Manifest>| {
+            let digest = manifest.digest();
+            let received = [self.of(0, &digest)?, self.of(1, &digest)?];
+            Some(Finished { manifest: manifest.clone(), received })
+        };
+        let mut finished: Vec<_> = self.manifests().filter_map(whole).collect();
+        finished
+            .sort_by_cached_key(|upload| (upload.manifest.owner.clone(), upload.manifest.digest()));
+        finished
+    }
+
+    /// The clouds that do not have this upload whole.
+    pub(crate) fn lack(&self, upload: &[u8; 32]) -> Vec<Role> {
+        let roles = [(0, Role::C0), (1, Role::C1)].into_iter();
+        roles.filter(|(cloud, _)| self.of(*cloud, upload).is_none()).map(|(_, role)| role).collect()
+    }
+
+    /// Of uploads that one cloud has whole and the other has not: words behind an error.
+    fn halves(&self) -> String {
+        let half = |manifest: &Document<Manifest>| match self.lack(&manifest.digest())[..] {
+            [cloud] => {
+                let (digest, owner) = (Hex(manifest.digest()).to_string(), &manifest.owner);
+                Some(format!("upload {} of {owner} is not whole at {cloud}", &digest[..8]))
+            }
+            _ => None,
+        };
+        let halves: Vec<_> = self.manifests().filter_map(half).collect();
+        if halves.is_empty() {
+            return String::new();
+        }
+        format!(
+            ". Left out, as one cloud alone has all of them: {}; unless it is being sent just now, \
+             its owner runs the same `dyad upload` again",
+            halves.join(", ")
+        )
+    }
+}
+
 /// A job that is ready to be proposed, or has been.
 #[derive(Clone, Debug)]
 pub struct Prepared {
@@ -107,21 +169,43 @@ pub struct Prepared {
 impl Client {
     /// The finished uploads of a study, of all owners.
     pub fn finished_uploads<'a>(&'a self, study: &'a Frozen) -> Doing<'a, Vec<Finished>> {
-        Box::pin(async move {
-            let [c0, c1] = self.clouds(&study.study)?;
-            let (zero, one) = tokio::try_join!(received(&c0, study), received(&c1, study))?;
-            let mut finished = Vec::new();
-            for (manifest, c0) in zero {
-                let there = one.iter().find(|(other, _)| other.digest() == manifest.digest());
-                if let Some((_, c1)) = there {
-                    finished.push(Finished { manifest, received: [c0, *c1] });
-                }
+        Box::pin(async move { Ok(self.uploads_at(study).await?.finished()) })
+    }
+
+    /// What both clouds have of a study's uploads.
+    pub(crate) async fn uploads_at(&self, study: &Frozen) -> Result<There> {
+        let [c0, c1] = self.clouds(&study.study)?;
+        let (zero, one) = tokio::try_join!(received(&c0, study), received(&c1, study))?;
+        Ok(There([zero, one]))
+    }
+
+    /// Has a cloud lost an upload of this owner, for which it has signed?
+    pub(crate) fn none_is_lost(
+        &self,
+        study: &Frozen,
+        there: &There,
+        wanted: &[[u8; 32]],
+    ) -> Result<()> {
+        for upload in self.uploads()? {
+            let digest = upload.digest();
+            let meant = upload.state == crate::upload::State::Finished
+                && upload.manifest.study.0 == study.study.digest()
+                && (wanted.is_empty() || wanted.contains(&digest));
+            let lack = there.lack(&digest);
+            if !meant || lack.is_empty() {
+                continue;
             }
-            finished.sort_by_cached_key(|upload| {
-                (upload.manifest.owner.clone(), upload.manifest.digest())
-            });
-            Ok(finished)
-        })
+            let lack: Vec<_> = lack.iter().map(ToString::to_string).collect();
+            let digits = &Hex(digest).to_string()[..8];
+            return contradiction(format!(
+                "{} had signed for upload {digits} of {} and does not have it any more: its store \
+                 was set back, or the upload was withdrawn from elsewhere. Run `dyad withdraw \
+                 {digits}`, and upload the file anew",
+                lack.join(" and "),
+                upload.file.display()
+            ));
+        }
+        Ok(())
     }
 
     /// How the rows of uploads fit together. Each cloud works it out for itself.
@@ -150,7 +234,9 @@ impl Client {
         Box::pin(async move {
             self.refresh().await?;
             let study = self.frozen_study(proposal.study).await?;
-            let mut uploads = self.finished_uploads(&study).await?;
+            let there = self.uploads_at(&study).await?;
+            self.none_is_lost(&study, &there, &proposal.uploads)?;
+            let mut uploads = there.finished();
             if !proposal.uploads.is_empty() {
                 let wanted = |upload: &[u8; 32]| {
                     uploads
@@ -158,9 +244,12 @@ impl Client {
                         .find(|known| known.manifest.digest() == *upload)
                         .cloned()
                         .ok_or_else(|| {
+                            let lack = there.lack(upload);
+                            let lack: Vec<_> = lack.iter().map(ToString::to_string).collect();
                             Error::Request(format!(
-                                "upload {} is not finished at both clouds",
-                                Hex(*upload)
+                                "upload {} is not finished at {}",
+                                Hex(*upload),
+                                lack.join(" and ")
                             ))
                         })
                 };
@@ -168,13 +257,17 @@ impl Client {
             }
             if uploads.is_empty() {
                 return Err(Error::NotYet(format!(
-                    "study {} has no finished upload yet; each owner runs `dyad upload FILE --study {}`",
-                    proposal.study, proposal.study
+                    "study {} has no finished upload yet; each owner runs `dyad upload FILE --study \
+                     {}`{}",
+                    proposal.study,
+                    proposal.study,
+                    there.halves()
                 )));
             }
             let digests: Vec<_> = uploads.iter().map(|upload| upload.manifest.digest()).collect();
             let matched = self.match_rows(&study, &digests).await?;
-            refuse_incomplete(&matched, proposal.leave_out)?;
+            let halves = if proposal.uploads.is_empty() { there.halves() } else { String::new() };
+            refuse_incomplete(&matched, proposal.leave_out, &halves)?;
             let job = self.written(proposal, &study, &uploads, &matched)?;
             let (job, training, cost) =
                 tokio::task::block_in_place(|| with_program(job, &study, &self.params))?;
@@ -289,8 +382,8 @@ fn named_in_job(upload: &Finished) -> Upload {
     }
 }
 
-/// What a cloud has received, whole.
-async fn received(cloud: &Cloud, study: &Frozen) -> Result<Vec<(Document<Manifest>, Hex<32>)>> {
+/// What a cloud has of each upload, and the digest of all of it where it is whole.
+async fn received(cloud: &Cloud, study: &Frozen) -> Result<Vec<Listed>> {
     let request = UploadsRequest { study: study.study.digest().to_vec().into() };
     let reply = cloud.ask("for the uploads of a study", |mut cloud| {
         let request = timed(request.clone());
@@ -301,15 +394,16 @@ async fn received(cloud: &Cloud, study: &Frozen) -> Result<Vec<(Document<Manifes
         Err(error) if error.is_unknown() => Vec::new(),
         other => other?.uploads,
     };
-    let mut whole = Vec::new();
-    for upload in uploads.into_iter().filter(|upload| !upload.digest.is_empty()) {
+    let mut listed = Vec::new();
+    for upload in uploads {
         let manifest = Document::<Manifest>::read(&upload.manifest)?;
         if upload.upload != manifest.digest()[..] || manifest.study.0 != study.study.digest() {
             return contradiction(format!("{} lists an upload under a wrong name", cloud.role));
         }
-        whole.push((manifest, Hex::try_from(&upload.digest[..])?));
+        let received = Some(&upload.digest[..]).filter(|digest| !digest.is_empty());
+        listed.push((manifest, received.map(Hex::try_from).transpose()?));
     }
-    Ok(whole)
+    Ok(listed)
 }
 
 async fn matched(cloud: &Cloud, study: &Frozen, uploads: &[[u8; 32]]) -> Result<Matched> {
@@ -324,11 +418,12 @@ async fn matched(cloud: &Cloud, study: &Frozen, uploads: &[[u8; 32]]) -> Result<
     Matched::read(reply.await?)
 }
 
-fn refuse_incomplete(matched: &Matched, leave_out: bool) -> Result<()> {
+/// `halves`: what else may be missing.
+fn refuse_incomplete(matched: &Matched, leave_out: bool, halves: &str) -> Result<()> {
     if matched.complete == 0 {
         return request(format!(
             "no row has every column ({} rows lack some): upload the missing columns or the label, \
-             for the same identifiers",
+             for the same identifiers{halves}",
             matched.incomplete
         ));
     }
@@ -341,7 +436,7 @@ fn refuse_incomplete(matched: &Matched, leave_out: bool) -> Result<()> {
         .collect();
     request(format!(
         "{} rows lack a column ({}), {} are complete: upload what is missing, or say --leave-out to \
-         train without them",
+         train without them{halves}",
         matched.incomplete,
         lacking.join(", "),
         matched.complete

@@ -21,7 +21,6 @@ impl Client {
         answer: bool,
         mut each: impl FnMut(Result<&Status, &Error>),
     ) -> Result<Status> {
-        let approved = self.approval(job)?.is_some_and(|approval| !approval.revoked);
         // Whoever watches hears at once that nobody answers.
         let cloud = Cloud { patience: Duration::ZERO, ..self.cloud(&study.study, Role::C1)? };
         loop {
@@ -40,8 +39,9 @@ impl Client {
             }
             if status.state == State::Sealed
                 && answer
-                && approved
                 && status.answers_awaited.contains(self.name())
+                // Looked up now: it may have been given, or taken back, since the watch began.
+                && self.approval(job)?.is_some_and(|approval| !approval.revoked)
             {
                 match self.answer(study, job).await {
                     Ok(_) => continue,

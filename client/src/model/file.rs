@@ -38,7 +38,8 @@ pub struct Model {
     pub layers: Vec<Layer>,
 }
 
-/// A layer: z = x W + b.
+/// A layer: z = x W + b. What counts are the words, which the digest is of; the numbers beside them
+/// are for people and other programs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Layer {
@@ -86,10 +87,6 @@ impl Model {
             };
             let weight_words = take(pair[0].shape.len());
             let bias_words = take(pair[1].shape.len());
-            let numbers = |words: &[i64], scale: u8| {
-                let unit = (-f64::from(scale)).exp2();
-                words.iter().map(|word| *word as f64 * unit).collect()
-            };
             layers.push(Layer {
                 inputs: pair[0].shape.rows,
                 outputs: pair[0].shape.cols,
@@ -128,14 +125,19 @@ impl Model {
         let plan = model.train.check()?;
         let fits = plan.released().chunks_exact(2).zip(&model.layers).all(|(pair, layer)| {
             (layer.inputs, layer.outputs) == (pair[0].shape.rows, pair[0].shape.cols)
-                && layer.weights.len() == pair[0].shape.len()
-                && layer.bias.len() == pair[1].shape.len()
+                && layer.weight_words.len() == pair[0].shape.len()
+                && layer.bias_words.len() == pair[1].shape.len()
+                && (layer.weight_scale, layer.bias_scale) == (pair[0].scale, pair[1].scale)
         });
         if !fits || plan.released().len() != 2 * model.layers.len() {
             return Err(Error::damaged(path, "its layers are not those of its training"));
         }
         if digest_of(&model.layers) != model.digest {
             return Err(Error::damaged(path, "its words are not those it was written with"));
+        }
+        if !model.layers.iter().all(Layer::says_the_same) {
+            let what = "its numbers are not those of its words, of which the digest is";
+            return Err(Error::damaged(path, what));
         }
         Ok(model)
     }
@@ -146,10 +148,38 @@ impl Model {
         home::write(path, &text)
     }
 
+    /// SHA-256 of all words, worked out anew.
+    pub(crate) fn digest_of_words(&self) -> [u8; 32] {
+        digest_of(&self.layers).0
+    }
+
     /// Weights and biases in all.
     #[must_use]
     pub fn parameters(&self) -> usize {
         self.layers.iter().map(|layer| layer.weights.len() + layer.bias.len()).sum()
+    }
+}
+
+fn numbers(words: &[i64], scale: u8) -> Vec<f64> {
+    let unit = (-f64::from(scale)).exp2();
+    words.iter().map(|word| *word as f64 * unit).collect()
+}
+
+impl Layer {
+    /// W and b as numbers, from the words.
+    #[must_use]
+    pub fn numbers(&self) -> (Vec<f64>, Vec<f64>) {
+        (numbers(&self.weight_words, self.weight_scale), numbers(&self.bias_words, self.bias_scale))
+    }
+
+    /// Are the numbers beside the words theirs, but for how a decimal number is rounded?
+    fn says_the_same(&self) -> bool {
+        let same = |written: &[f64], derived: &[f64]| {
+            let near = |(a, b): (&f64, &f64)| (a - b).abs() <= 1e-12 * b.abs();
+            written.len() == derived.len() && written.iter().zip(derived).all(near)
+        };
+        let (weights, bias) = self.numbers();
+        same(&self.weights, &weights) && same(&self.bias, &bias)
     }
 }
 
@@ -218,5 +248,24 @@ pub(crate) mod tests {
         std::fs::write(&path, text.replace(&word, "3")).unwrap();
         assert!(matches!(Model::read(&path), Err(Error::Damaged { .. })));
         assert!(matches!(Model::read(&folder.path().join("b")), Err(Error::File { .. })));
+    }
+
+    #[test]
+    fn the_words_count_and_nothing_beside_them() {
+        let model = model(|i| (i << 20) + 5);
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.json");
+        let refused = |change: &dyn Fn(&mut Layer)| {
+            let mut altered = model.clone();
+            change(&mut altered.layers[0]);
+            altered.write(&path).unwrap();
+            matches!(Model::read(&path), Err(Error::Damaged { .. }))
+        };
+        assert!(!refused(&|_| ()));
+        assert!(refused(&|layer| layer.weights[3] += 1.0));
+        assert!(refused(&|layer| layer.bias[0] = -layer.bias[0]));
+        assert!(refused(&|layer| layer.weights.push(0.0)));
+        assert!(refused(&|layer| layer.weight_scale += 1));
+        assert!(refused(&|layer| layer.bias_words.clear()));
     }
 }

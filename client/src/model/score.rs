@@ -1,6 +1,6 @@
 //! Using a released model on own rows, here: nothing leaves this machine.
 
-use super::file::Model;
+use super::file::{Layer, Model};
 use crate::error::{Error, Result, request};
 use dyad_data::schema::{self, Scaling};
 use dyad_data::{Encoded, Labels, Limits, ReadOptions, Schema, Table};
@@ -60,8 +60,7 @@ pub fn score_table(model: &Model, table: &Table) -> Result<Scored> {
     }
     let plan = model.train.check()?;
     let plan = with_all_metrics(&plan)?;
-    let layers: Vec<_> =
-        model.layers.iter().map(|layer| (layer.weights.clone(), layer.bias.clone())).collect();
+    let layers: Vec<_> = model.layers.iter().map(Layer::numbers).collect();
     let plain = Plain::with(&plan, &layers);
     let data = data(&plan, &schema, &encoded)?;
     let answers = plain.answer(&data);
@@ -181,6 +180,14 @@ mod tests {
         assert!((scores.loss.unwrap() - 2f64.ln()).abs() < 1e-9);
         assert!(scores.auc.is_some() && scores.confusion.is_some());
         assert_eq!(with.predictions[1].row, "2");
+    }
+
+    #[test]
+    fn rows_are_scored_by_the_words() {
+        let (mut model, rows) = (model(|i| i << 14), table("id,age,c\nA,1,a\nB,2,b\n"));
+        let before = score_table(&model, &rows).unwrap();
+        model.layers[1].bias.fill(-1e6);
+        assert_eq!(score_table(&model, &rows).unwrap().predictions, before.predictions);
     }
 
     #[test]

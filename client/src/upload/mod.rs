@@ -30,7 +30,7 @@ use record::{SPOOL, all, folder, known};
 use send::Sending;
 use split::Splitter;
 use spool::Spool;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::sync::watch;
 
@@ -47,6 +47,32 @@ pub enum Phase {
 
 /// Hears how far it is: what is done, bytes, of how many.
 pub type Progress<'a> = &'a (dyn Fn(Phase, u64, u64) + Sync);
+
+/// An upload of this owner, wherever it was made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Own {
+    /// Its digest.
+    pub digest: [u8; 32],
+    /// Its study's.
+    pub study: [u8; 32],
+    /// Its rows.
+    pub rows: u64,
+    /// The file it was made from, if that was done from this home folder.
+    pub file: Option<PathBuf>,
+}
+
+impl Own {
+    /// One that the home folder knows.
+    #[must_use]
+    pub fn of(upload: &Upload) -> Self {
+        Self { file: Some(upload.file.clone()), ..Self::listed(&upload.manifest) }
+    }
+
+    fn listed(manifest: &Document<Manifest>) -> Self {
+        let (digest, study, rows) = (manifest.digest(), manifest.study.0, manifest.rows);
+        Self { digest, study, rows, file: None }
+    }
+}
 
 /// What is to be uploaded.
 #[derive(Clone, Debug)]
@@ -81,18 +107,35 @@ impl Client {
         all(&self.home)
     }
 
-    /// The upload whose digest begins so.
-    pub fn upload_named(&self, digits: &str) -> Result<Upload> {
-        let mut found = self.uploads()?.into_iter().filter(|upload| {
-            !digits.is_empty() && Hex(upload.digest()).to_string().starts_with(digits)
-        });
-        match (found.next(), found.next()) {
-            (Some(upload), None) => Ok(upload),
-            (None, _) => request(format!("no upload begins with `{digits}`; see `dyad uploads`")),
-            (Some(_), Some(_)) => {
-                request(format!("more than one upload begins with `{digits}`; give more of it"))
+    /// The upload whose digest begins so: as the home folder knows it, or else as the clouds list
+    /// it, in any study that was joined with the keys that are here.
+    pub fn upload_named<'a>(&'a self, digits: &'a str) -> Doing<'a, Own> {
+        Box::pin(async move {
+            let mut found: Vec<_> = self.uploads()?.iter().map(Own::of).collect();
+            let begins =
+                |own: &Own| !digits.is_empty() && Hex(own.digest).to_string().starts_with(digits);
+            found.retain(begins);
+            if found.is_empty() {
+                self.refresh().await?;
+                for name in self.pinned_studies()? {
+                    let Ok(study) = self.frozen_study(&name).await else { continue };
+                    let there = self.uploads_at(&study).await?;
+                    let own = there.manifests().filter(|manifest| manifest.owner == *self.name());
+                    found.extend(own.map(Own::listed).filter(begins));
+                }
             }
-        }
+            match &found[..] {
+                [own] => Ok(own.clone()),
+                [] => request(format!(
+                    "no upload of {} begins with `{digits}`, here or at the clouds; see `dyad \
+                     uploads`, and `dyad uploads --all --study STUDY` for what the clouds have",
+                    self.name()
+                )),
+                _ => {
+                    request(format!("more than one upload begins with `{digits}`; give more of it"))
+                }
+            }
+        })
     }
 
     /// Uploads a file, or goes on with it.
@@ -129,6 +172,9 @@ impl Client {
             if let Some(upload) = &known
                 && upload.state == State::Finished
             {
+                // Finished it is as long as both clouds say so too.
+                let there = self.uploads_at(&study).await?;
+                self.none_is_lost(&study, &there, &[upload.digest()])?;
                 return Ok(upload.clone());
             }
             let key = self.pseudonym_key(wanted.study).await?;
@@ -270,11 +316,16 @@ impl Client {
 
     /// Takes an upload back: both clouds delete what they have of it.
     pub fn withdraw<'a>(&'a self, upload: &'a Upload) -> Doing<'a, ()> {
+        Box::pin(async move { self.withdraw_own(&Own::of(upload)).await })
+    }
+
+    /// The same; it need not have been made from this home folder.
+    pub fn withdraw_own<'a>(&'a self, upload: &'a Own) -> Doing<'a, ()> {
         Box::pin(async move {
             self.refresh().await?;
             let _lock = self.home.lock("uploads")?;
-            let study = self.study_of(&upload.manifest.study.0)?;
-            let message = upload.digest();
+            let study = self.study_of(&upload.study)?;
+            let message = upload.digest;
             let signature = self.me.sign.sign(WITHDRAWN, &message);
             let request = WithdrawRequest {
                 upload: message.to_vec().into(),
@@ -296,8 +347,10 @@ impl Client {
                 }
             };
             tokio::try_join!(withdraw(c0), withdraw(c1))?;
-            let withdrawn = Upload { state: State::Withdrawn, ..upload.clone() };
-            withdrawn.store(&self.home)?;
+            if let Some(known) = self.uploads()?.into_iter().find(|known| known.digest() == message)
+            {
+                Upload { state: State::Withdrawn, ..known }.store(&self.home)?;
+            }
             home::remove(&folder(&self.home, &message).join(SPOOL))
         })
     }

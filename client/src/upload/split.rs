@@ -176,6 +176,19 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn chunks_have_as_many_values_as_clouds_want() {
+        let key = SecretKey::generate(&params()).unwrap();
+        for (mode, bits) in [(Mode::Sealed, 10), (Mode::Packed, 10), (Mode::Packed, 62)] {
+            let splitter = Splitter::new(key.public().clone(), mode, bits).unwrap();
+            let most = splitter.chunk_rows(1).unwrap();
+            for width in [1, 2, 31, 784, most / 2, most / 2 + 1, most - 1, most] {
+                let values = (splitter.chunk_rows(width).unwrap() * width) as u64;
+                assert!(values >= mode.least_values(), "{mode:?}, {width}: {values}");
+            }
+        }
+    }
+
+    #[test]
     fn packed_parts_add_up() {
         let secret = SecretKey::generate(&params()).unwrap();
         let splitter = Splitter::new(secret.public().clone(), Mode::Packed, 10).unwrap();

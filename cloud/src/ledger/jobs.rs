@@ -3,7 +3,7 @@
 use super::{Ledger, Result, Tidied, damaged, optional};
 use dyad_mpc::prg::Attempt;
 use dyad_node::store::{Row, sql};
-use dyad_protos::{Document, Job};
+use dyad_protos::{Document, Job, Name};
 use std::fmt;
 
 /// How far a job has come.
@@ -153,23 +153,34 @@ impl Ledger {
         row.as_ref().map(|row| Ok(row.get("digest")?)).transpose()
     }
 
-    /// A new job. Does nothing if it is there.
-    pub async fn propose(&self, job: &Document<Job>, signature: &[u8], steps: u64) -> Result<()> {
-        self.run(
-            sql(
-                "INSERT INTO jobs (digest, id, study, text, signature, state, reason, step, steps, \
+    /// A new job. Does nothing if it is there. Gives the owner of an upload that was withdrawn since
+    /// the job was checked: then it is not taken.
+    pub async fn propose(
+        &self,
+        job: &Document<Job>,
+        signature: &[u8],
+        steps: u64,
+    ) -> Result<Option<Name>> {
+        let mut tx = self.db.begin().await?;
+        for upload in &job.uploads {
+            let row = sql("SELECT state FROM uploads WHERE digest = $1 AND state = 'complete'");
+            if row.bind(&upload.manifest.0[..]).optional(&mut tx).await?.is_none() {
+                return Ok(Some(upload.owner.clone()));
+            }
+        }
+        sql("INSERT INTO jobs (digest, id, study, text, signature, state, reason, step, steps, \
              attempts) VALUES ($1, $2, $3, $4, $5, 'proposed', '', 0, $6, 0) \
-             ON CONFLICT (digest) DO NOTHING",
-            )
-            .bind(&job.digest()[..])
-            .bind(&job.id.0[..])
-            .bind(&job.study.0[..])
-            .bind(job.text())
-            .bind(signature)
-            .bind(steps as i64),
-        )
+             ON CONFLICT (digest) DO NOTHING")
+        .bind(&job.digest()[..])
+        .bind(&job.id.0[..])
+        .bind(&job.study.0[..])
+        .bind(job.text())
+        .bind(signature)
+        .bind(steps as i64)
+        .execute(&mut tx)
         .await?;
-        Ok(())
+        tx.commit().await?;
+        Ok(None)
     }
 
     /// From one of these states to another. False if it is in none of them.
@@ -338,5 +349,99 @@ impl Ledger {
         )
         .await?;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::ledger::{MIGRATIONS, UploadState};
+    use dyad_node::store::Db;
+    use dyad_protos::job::{Engine, Opening, Randomness, Upload, VERSION};
+    use dyad_protos::upload::{Mode, VERSION as UPLOAD_VERSION};
+    use dyad_protos::{Hex, Manifest};
+
+    const STUDY: [u8; 32] = [2; 32];
+
+    /// A ledger with an upload that is complete, and a job on it that is not proposed yet.
+    async fn scene() -> (Ledger, Document<Manifest>, Document<Job>) {
+        let db = Db::open("sqlite::memory:", &[MIGRATIONS]).await.unwrap();
+        let ledger = Ledger::new(db);
+        ledger.keep_study(&STUDY, &[], &[]).await.unwrap();
+        let (owner, digest): (Name, _) = ("north".parse().unwrap(), Hex([1; 32]));
+        let upload = Document::write(&Manifest {
+            version: UPLOAD_VERSION,
+            id: Hex([3; 16]),
+            study: Hex(STUDY),
+            owner: owner.clone(),
+            mode: Mode::Sealed,
+            columns: vec!["age".into()],
+            rows: 2,
+            chunk_rows: 2,
+            file: digest,
+        })
+        .unwrap();
+        ledger.open_upload(&upload, &[]).await.unwrap();
+        ledger.store_chunks(&upload.digest(), 0, &[[4; 32]]).await.unwrap();
+        ledger.complete_upload(&upload.digest(), &[5; 32], &[6; 64]).await.unwrap();
+        let manifest = Hex(upload.digest());
+        let job = Document::write(&Job {
+            version: VERSION,
+            id: Hex([7; 16]),
+            study: Hex(STUDY),
+            author: owner.clone(),
+            release: String::new(),
+            program: digest,
+            opening: Opening::Each,
+            recipients: vec![owner.clone()],
+            may_predict: vec![],
+            left_out: 0,
+            rows: 2,
+            rows_digest: digest,
+            test_rows: 0,
+            split: 1,
+            checkpoint: 1,
+            engine: Engine::Share,
+            randomness: Randomness::Dealer,
+            uploads: vec![Upload { owner, manifest, c0: digest, c1: digest }],
+            train: toml::Table::new(),
+        })
+        .unwrap();
+        (ledger, upload, job)
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_is_withdrawn_is_in_no_job_whichever_was_first() {
+        // First the job: it is called off.
+        let (ledger, upload, job) = scene().await;
+        assert_eq!(ledger.propose(&job, &[], 1).await.unwrap(), None);
+        assert!(ledger.withdraw_upload(&STUDY, &upload.digest()).await.unwrap());
+        let row = ledger.job(&job.digest()).await.unwrap().unwrap();
+        assert_eq!((row.state, &*row.reason), (State::Cancelled, "an upload was withdrawn"));
+        // First the withdrawal, though the job was checked before: it is not taken.
+        let (ledger, upload, job) = scene().await;
+        assert!(ledger.withdraw_upload(&STUDY, &upload.digest()).await.unwrap());
+        let owner = ledger.propose(&job, &[], 1).await.unwrap();
+        assert_eq!(owner.unwrap().as_str(), "north");
+        assert!(ledger.job(&job.digest()).await.unwrap().is_none());
+        let row = ledger.upload(&upload.digest()).await.unwrap().unwrap();
+        assert_eq!(row.state, UploadState::Withdrawn);
+        // A job that runs keeps its data.
+        let (ledger, upload, job) = scene().await;
+        ledger.propose(&job, &[], 1).await.unwrap();
+        ledger.advance(&job.digest(), &[State::Proposed], State::Running).await.unwrap();
+        assert!(!ledger.withdraw_upload(&STUDY, &upload.digest()).await.unwrap());
+        assert_eq!(ledger.stored(&upload.digest()).await.unwrap(), 1);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn chunks_are_counted_by_the_last_one() {
+        let (ledger, upload, _) = scene().await;
+        let upload = upload.digest();
+        assert_eq!(ledger.stored(&[9; 32]).await.unwrap(), 0);
+        assert_eq!(ledger.stored(&upload).await.unwrap(), 1);
+        assert_eq!(ledger.chunk(&upload, 0).await.unwrap(), Some([4; 32]));
+        assert_eq!(ledger.chunk(&upload, 1).await.unwrap(), None);
     }
 }

@@ -2,6 +2,7 @@
 
 mod answers;
 mod approvals;
+mod comparisons;
 mod jobs;
 mod over;
 mod uploads;
@@ -21,6 +22,7 @@ pub const MIGRATIONS: Migrations = Migrations {
     sqlite: &[
         ("0001_ledger", include_str!("../../migrations/sqlite/0001_ledger.sql")),
         ("0002_over", include_str!("../../migrations/sqlite/0002_over.sql")),
+        ("0003_comparisons", include_str!("../../migrations/sqlite/0003_comparisons.sql")),
     ],
 };
 

@@ -3,7 +3,7 @@
 use super::{Ledger, Result, damaged, optional};
 use crate::refusal::{Cause, refuse};
 use dyad_node::store::{Row, sql};
-use dyad_protos::{Document, Manifest};
+use dyad_protos::{Document, Job, Manifest};
 
 /// How far an upload has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,6 +112,29 @@ impl Ledger {
         rows.iter().map(|row| Ok(row.get("digest")?)).collect()
     }
 
+    /// How many chunks are stored, the first so many. Looks at the last one alone.
+    pub async fn stored(&self, upload: &[u8; 32]) -> Result<u32> {
+        let row = self
+            .first(
+                sql("SELECT COALESCE(MAX(place) + 1, 0) AS stored FROM chunks WHERE upload = $1")
+                    .bind(&upload[..]),
+            )
+            .await?;
+        row.map_or(Ok(0), |row| Ok(row.get::<i64>("stored")? as u32))
+    }
+
+    /// Digest of one chunk that is stored.
+    pub async fn chunk(&self, upload: &[u8; 32], place: u32) -> Result<Option<[u8; 32]>> {
+        let row = self
+            .first(
+                sql("SELECT digest FROM chunks WHERE upload = $1 AND place = $2")
+                    .bind(&upload[..])
+                    .bind(i64::from(place)),
+            )
+            .await?;
+        row.map(|row| Ok(row.get("digest")?)).transpose()
+    }
+
     /// Chunks that are safely in the object store, `first` and those that follow.
     pub async fn store_chunks(
         &self,
@@ -154,20 +177,30 @@ impl Ledger {
         Ok(())
     }
 
-    /// The owner takes it back. False if a job that has begun uses it.
-    pub async fn withdraw_upload(&self, upload: &[u8; 32], using: &[[u8; 32]]) -> Result<bool> {
+    /// The owner takes it back, and with it all jobs that use it and have not begun. False if one has
+    /// begun. Jobs are looked for in the same transaction: none is proposed in between.
+    pub async fn withdraw_upload(&self, study: &[u8; 32], upload: &[u8; 32]) -> Result<bool> {
         let mut tx = self.db.begin().await?;
-        for job in using {
-            let row =
-                sql("SELECT state FROM jobs WHERE digest = $1").bind(&job[..]).one(&mut tx).await?;
-            let state: String = row.get("state")?;
-            if matches!(state.as_str(), "running" | "trained") {
+        let rows = sql("SELECT digest, state, text FROM jobs WHERE study = $1 \
+                        AND state IN ('proposed', 'approved', 'running', 'trained')")
+        .bind(&study[..])
+        .all(&mut tx)
+        .await?;
+        let mut early = Vec::new();
+        for row in &rows {
+            let text: Vec<u8> = row.get("text")?;
+            let job = Document::<Job>::read(&text)?;
+            if !job.uploads.iter().any(|used| used.manifest.0 == *upload) {
+                continue;
+            }
+            if matches!(row.get::<String>("state")?.as_str(), "running" | "trained") {
                 return Ok(false);
             }
+            early.push(job.digest());
         }
-        for job in using {
+        for job in early {
             sql("UPDATE jobs SET state = 'cancelled', reason = 'an upload was withdrawn' \
-                 WHERE digest = $1 AND state IN ('proposed', 'approved')")
+                 WHERE digest = $1")
             .bind(&job[..])
             .execute(&mut tx)
             .await?;

@@ -8,6 +8,7 @@ mod centre;
 mod common;
 mod impostor;
 mod leftovers;
+mod owners;
 mod quotas;
 
 /// Tests run one after the other: each has a machine's worth of services.

@@ -11,6 +11,7 @@ use dyad_net::identity::Role;
 use dyad_net::member::Member;
 use dyad_protos::master_key_digest;
 use dyad_protos::wire::kgc::v1::{HandOverDoneRequest, HandOverReply, HandOverRequest};
+use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -20,6 +21,10 @@ struct Process(Child);
 
 impl Process {
     fn start(config: &Config) -> Self {
+        Self::heard(config, Stdio::null())
+    }
+
+    fn heard(config: &Config, stderr: Stdio) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_kgc"));
         for (key, value) in [
             ("store", config.store.display().to_string()),
@@ -28,7 +33,7 @@ impl Process {
         ] {
             command.args(["--set", &format!("{key}={value}")]);
         }
-        command.arg("serve").stdout(Stdio::null()).stderr(Stdio::null());
+        command.arg("serve").stdout(Stdio::null()).stderr(stderr);
         Self(command.spawn().unwrap())
     }
 
@@ -45,6 +50,22 @@ impl Drop for Process {
         drop(self.0.kill());
         drop(self.0.wait());
     }
+}
+
+#[test]
+fn its_start_says_how_long_its_certificate_is_good() {
+    let dir = tempfile::tempdir().unwrap();
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (store, certificate_days) = (dir.path().join("kgc"), 40);
+    let listen = port.to_string();
+    let config =
+        Config { store, listen, certificate_days, insecure_demo: true, ..Config::default() };
+    dyad_kgc::init(&config, &Init::demo(name("centre"))).unwrap();
+    let mut process = Process::heard(&config, Stdio::piped());
+    let said = BufReader::new(process.0.stderr.take().unwrap());
+    let line = said.lines().map(Result::unwrap).find(|line| line.contains("serving")).unwrap();
+    assert!(line.contains("certificate=good for 39 days"), "{line}");
+    process.kill();
 }
 
 /// Asks until the service answers.

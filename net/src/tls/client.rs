@@ -12,6 +12,7 @@ use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use std::fmt;
 use std::future::Future;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
@@ -119,6 +120,18 @@ pub async fn anonymous_channel(
     };
     let configs = Configs::Anonymous(root.clone(), expect);
     Ok((Connector { configs, target }.channel()?, root))
+}
+
+/// Can somebody else connect to this address? It names a host and a port, and not every host.
+pub fn check_address(address: &str) -> Result<()> {
+    let target = Target::parse(address)?;
+    let host = target.uri.host().unwrap_or_default();
+    let ip = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    if ip.is_ok_and(|ip| ip.is_unspecified()) {
+        let found = format!("{address} stands for every address of a machine");
+        return Err(Error::malformed("an address that others can connect to", found));
+    }
+    Ok(())
 }
 
 /// Where to connect to.
@@ -255,5 +268,24 @@ fn not_understood(address: &str, error: &rustls::Error) -> Refused {
         expected: "TLS 1.3 with certificates of Dyad".to_owned(),
         found: error.to_string(),
         remedy,
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_one_that_others_reach() {
+        for good in ["127.0.0.1:7310", "cloud.example:443", "[::1]:1", "https://cloud.example:443"]
+        {
+            check_address(good).unwrap();
+        }
+        for bad in
+            ["", "127.0.0.1", "127.0.0.1:0", "0.0.0.0:7310", "[::]:7310", ":7310", "a b:1", "h:0"]
+        {
+            assert!(check_address(bad).is_err(), "{bad}");
+        }
     }
 }

@@ -18,7 +18,7 @@ mod state;
 mod testkit;
 mod verify;
 
-pub use client::{Expect, Who, anonymous_channel};
+pub use client::{Expect, Who, anonymous_channel, check_address};
 pub use limits::Limits;
 pub use peer::{Peer, peer};
 pub use server::{CONNECTIONS, ClientAuth, GRACE, HANDSHAKES, serve, serve_within};

@@ -62,8 +62,8 @@ Examples:
   hello config > hello.toml          begin a configuration
 
 Configuration: defaults, then --config FILE, then the environment, then flags.
-  Key store.url of the file is DYAD_HELLO__STORE__URL in the environment, and
-  --set store.url=... here. Unknown keys are refused.
+  Key log_filter of the file is DYAD_HELLO__LOG_FILTER in the environment, and
+  --set log_filter=... here. Unknown keys are refused.
 
 Exit codes: 0 done; 1 failed; 2 usage or configuration.
 SIGTERM or SIGINT: ends in good order; the second one: ends at once.

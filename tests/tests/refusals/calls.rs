@@ -76,6 +76,10 @@ async fn clouds_refuse_what_nobody_should_ask() {
             Code::PermissionDenied,
             "no signature of the key centre",
         );
+        // A chunk for each row.
+        let crumbs = manifest(&|manifest| (manifest.rows, manifest.chunk_rows) = (1 << 20, 1));
+        let asked = by_zero.begin(begin(&crumbs, &zero)).await;
+        refused(asked, Code::InvalidArgument, "1048576 chunks of");
         // Columns that the study does not have; another manifest under a known id.
         let odd = manifest(&|manifest| manifest.columns = vec!["shoe size".into()]);
         refused(by_zero.begin(begin(&odd, &zero)).await, Code::InvalidArgument, "`shoe size`");

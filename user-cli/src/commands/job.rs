@@ -37,7 +37,7 @@ pub(crate) async fn propose(context: &Context, wanted: Propose) -> anyhow::Resul
         ask::confirm("Approve of it as well?", context.yes)?;
         text.clear();
         let reviewed = client.review(&prepared.study, &prepared.job.digest()).await?;
-        let valid = Duration::from_secs(wanted.valid.max(1) * DAY);
+        let valid = Duration::from_secs(wanted.valid * DAY);
         [_, status] = client.approve(&reviewed, valid).await?;
     }
     writeln!(text, "\nproposed; every owner runs `dyad job approve {digest}`")?;
@@ -123,7 +123,9 @@ async fn uploads(client: &Client, study: &Name, named: &[String]) -> anyhow::Res
         match (found.next(), found.next()) {
             (Some(one), None) => Ok(*one),
             (None, _) => {
-                bail!("no finished upload begins with `{digits}`; see `dyad uploads --all`")
+                bail!(
+                    "no finished upload begins with `{digits}`; see `dyad uploads --all --study STUDY`"
+                )
             }
             _ => bail!("more than one upload begins with `{digits}`; give more of it"),
         }
@@ -182,9 +184,10 @@ pub(crate) async fn approve(context: &Context, wanted: Approve) -> anyhow::Resul
     task.done();
     let mut summary = described(&client, &study, &reviewed.status.job, reviewed.training.plan());
     summary += &uploads_of(&reviewed.uploads);
+    summary += &matched(reviewed.matched.complete, &reviewed.matched.owners);
     say(summary.trim_end());
     ask::confirm("Approve of this job?", context.yes)?;
-    let valid = Duration::from_secs(wanted.valid.max(1) * DAY);
+    let valid = Duration::from_secs(wanted.valid * DAY);
     let [_, status] = client.approve(&reviewed, valid).await?;
     if wanted.answer {
         return watched(context, &client, &study, &job, true).await;
@@ -194,7 +197,7 @@ pub(crate) async fn approve(context: &Context, wanted: Approve) -> anyhow::Resul
     } else {
         format!("awaited: {}", words::names(&status.awaited))
     };
-    let text = format!("approved, for {} days; {next}", wanted.valid.max(1));
+    let text = format!("approved, for {} days; {next}", wanted.valid);
     Ok(Output::new(json_of(&study, &status), text))
 }
 
@@ -395,7 +398,11 @@ fn described(client: &Client, study: &Frozen, job: &Document<Job>, plan: &Plan) 
     );
     let asks = match &job.may_predict[..] {
         [] => String::new(),
-        names => format!("  may ask    {}\n", words::names(names)),
+        names => format!(
+            "  may ask    {}: once shared models can be asked; until then this only keeps the \
+             clouds' shares\n",
+            words::names(names)
+        ),
     };
     let owners: Vec<_> = job.owners().into_iter().cloned().collect();
     let mine = job.uploads.iter().filter(|upload| upload.owner == *client.name()).count();
@@ -426,21 +433,25 @@ fn uploads_of(uploads: &[Finished]) -> String {
     uploads.iter().map(line).collect()
 }
 
-fn costs(prepared: &Prepared) -> String {
-    let cost = &prepared.cost;
-    let matched = &prepared.matched;
-    let owners = matched.owners.iter().map(|(owner, rows, incomplete)| {
-        let incomplete = match incomplete {
-            0 => String::new(),
-            rows => format!(", {} of them incomplete", words::count(*rows)),
-        };
-        format!("             {owner}: {} rows{incomplete}\n", words::count(*rows))
+/// How rows fit together, as both clouds found it: in all, and of each owner's how many.
+fn matched(complete: u64, owners: &[(Name, u64, u64)]) -> String {
+    let owners = owners.iter().map(|(owner, rows, incomplete)| {
+        let (all, whole) = (words::count(*rows), words::count(rows.saturating_sub(*incomplete)));
+        format!("             {owner}: {whole} of {all} rows\n")
     });
     format!(
-        "  matched    {} complete rows\n{}  costs      {} rounds, {} from each cloud to the other, \
-         {} dealt; `dyad job estimate` says more\n",
-        words::count(matched.complete),
+        "  matched    {} rows have every column\n{}",
+        words::count(complete),
         owners.collect::<String>(),
+    )
+}
+
+fn costs(prepared: &Prepared) -> String {
+    let cost = &prepared.cost;
+    format!(
+        "{}  costs      {} rounds, {} from each cloud to the other, {} dealt; `dyad job estimate` \
+         says more\n",
+        matched(prepared.matched.complete, &prepared.matched.owners),
         words::count(cost.rounds),
         words::bytes(cost.bytes[0].max(cost.bytes[1])),
         words::bytes(cost.dealt),
@@ -475,4 +486,19 @@ fn json_of(study: &Frozen, status: &Status) -> Value {
         "attempts": status.attempts,
         "scores": scores,
     })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_told_by_owner() {
+        let owners = [("north".parse().unwrap(), 1200, 0), ("south".parse().unwrap(), 900, 25)];
+        let said = matched(875, &owners);
+        assert!(said.contains("matched    875 rows have every column"), "{said}");
+        assert!(said.contains("north: 1,200 of 1,200 rows"), "{said}");
+        assert!(said.contains("south: 875 of 900 rows"), "{said}");
+    }
 }

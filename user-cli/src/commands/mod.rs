@@ -102,6 +102,7 @@ impl Reading {
             FileFormat::Csv => Format::Csv,
             FileFormat::Idx => Format::Idx,
             FileFormat::Npy => Format::Npy,
+            #[cfg(feature = "parquet")]
             FileFormat::Parquet => Format::Parquet,
         });
         Ok(ReadOptions {

@@ -4,9 +4,9 @@ use super::{Context, Output};
 use crate::args::Score;
 use crate::words;
 use anyhow::{Context as _, bail};
-use dyad_client::model::{Model, score_table};
+use dyad_client::model::{Compared, Model, score_table};
 use dyad_learn::Scores;
-use dyad_protos::Hex;
+use dyad_protos::{Hex, Name};
 use serde_json::{Value, json};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -24,14 +24,77 @@ pub(crate) async fn fetch(
     task.done();
     let path = out.unwrap_or_else(|| context.home.model(&job));
     model.write(&path)?;
+    let mut json = json_of(&model);
+    json["file"] = path.to_string_lossy().into();
+    let mut text = format!("{}\n  file       {}", described(&model), path.display());
+    match client.compare(&study, &model).await {
+        Ok(compared) => {
+            text += &format!("\n  compared   {}", words_of(&compared));
+            json["compared"] = json_of_compared(&compared);
+            if !compared.different.is_empty() {
+                // The clouds keep theirs: the model may have to be fetched again.
+                return Ok(Output::new(json, text).failed(true));
+            }
+        }
+        Err(error) => {
+            let file = path.display();
+            crate::screen::say(&format!(
+                "the model was not compared with the other recipients' ({error}): run `dyad model \
+                 compare {file}` later"
+            ));
+        }
+    }
     // The file is there: what follows only spares the clouds' disks.
     if let Err(error) = client.fetched(&study, &job).await {
         crate::screen::say(&format!("the clouds do not know that it was fetched: {error}"));
     }
-    let mut json = json_of(&model);
-    json["file"] = path.to_string_lossy().into();
-    let text = format!("{}\n  file       {}", described(&model), path.display());
     Ok(Output::new(json, text))
+}
+
+pub(crate) async fn compare(context: &Context, named: &str) -> anyhow::Result<Output> {
+    let model = Model::read(&find(context, named)?)?;
+    let client = context.client()?;
+    client.refresh().await?;
+    let study = client.frozen_study(&model.study).await?;
+    let compared = client.compare(&study, &model).await?;
+    let mut json = json_of(&model);
+    json["compared"] = json_of_compared(&compared);
+    let text = format!("model of job {}: {}", model.job, words_of(&compared));
+    Ok(Output::new(json, text).failed(!compared.different.is_empty()))
+}
+
+/// What the other recipients have, and what to do about it.
+fn words_of(compared: &Compared) -> String {
+    let Compared { same, different, awaited } = compared;
+    let mut parts = Vec::new();
+    if !different.is_empty() {
+        parts.push(format!(
+            "NOT THE SAME as {} got: one of you has a wrong model, because a cloud or a member has \
+             lied or failed. Do not use it. If the release is joint, all members run `dyad model \
+             answer` again and all recipients `dyad model fetch`; else ask who runs the clouds",
+            words::names(different)
+        ));
+    }
+    if !same.is_empty() {
+        parts.push(format!("the same as {} got", words::names(same)));
+    }
+    if !awaited.is_empty() {
+        let awaited = words::names(awaited);
+        parts.push(format!("not said yet by {awaited}: `dyad model compare` asks again"));
+    }
+    if parts.is_empty() {
+        return "there is no other recipient".to_owned();
+    }
+    parts.join("; ")
+}
+
+fn json_of_compared(compared: &Compared) -> Value {
+    let names = |names: &[Name]| names.iter().map(Name::to_string).collect::<Vec<_>>();
+    json!({
+        "same": names(&compared.same),
+        "different": names(&compared.different),
+        "awaited": names(&compared.awaited),
+    })
 }
 
 pub(crate) async fn answer(context: &Context, digits: &str) -> anyhow::Result<Output> {
@@ -171,8 +234,27 @@ fn cell(text: &str) -> String {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_others_have_is_said_and_what_to_do() {
+        let name = |name: &str| -> Name { name.parse().unwrap() };
+        assert_eq!(words_of(&Compared::default()), "there is no other recipient");
+        let compared = Compared {
+            same: vec![name("north")],
+            different: vec![name("south")],
+            awaited: vec![name("east"), name("west")],
+        };
+        let said = words_of(&compared);
+        for words in
+            ["NOT THE SAME as south got", "the same as north", "not said yet by east, west"]
+        {
+            assert!(said.contains(words), "{said}");
+        }
+        assert!(said.contains("dyad model answer") && said.contains("Do not use it"), "{said}");
+    }
 
     #[test]
     fn cells_are_quoted_where_they_must_be() {

@@ -102,15 +102,16 @@ pub(crate) async fn list(context: &Context, wanted: args::Uploads) -> anyhow::Re
 
 pub(crate) async fn withdraw(context: &Context, digits: &str) -> anyhow::Result<Output> {
     let client = context.client()?;
-    let upload = client.upload_named(digits)?;
-    let name = words::short(&upload.digest());
-    let question = format!(
-        "Withdraw upload {name} of {}, and have both clouds delete it?",
-        upload.file.display()
-    );
+    let upload = client.upload_named(digits).await?;
+    let name = words::short(&upload.digest);
+    let of = match &upload.file {
+        Some(file) => format!("of {}", file.display()),
+        None => format!("of {} rows, made from elsewhere", words::count(upload.rows)),
+    };
+    let question = format!("Withdraw upload {name} {of}, and have both clouds delete it?");
     ask::confirm(&question, context.yes)?;
-    client.withdraw(&upload).await?;
-    let json = json!({ "upload": Hex(upload.digest()).to_string(), "state": "withdrawn" });
+    client.withdraw_own(&upload).await?;
+    let json = json!({ "upload": Hex(upload.digest).to_string(), "state": "withdrawn" });
     Ok(Output::new(json, format!("upload {name} is withdrawn; both clouds have deleted it")))
 }
 
