@@ -7,8 +7,13 @@ mod common;
 mod world;
 
 mod costs;
+mod faults;
+mod fresh;
 mod hostile;
+mod intake;
+mod keep;
 mod leaks;
+mod ranges;
 
 use common::Small;
 use dyad_bcp::Plaintext;
