@@ -20,7 +20,7 @@
 
 use super::int::{Ints, add, bit, flipped, gated, low, neg, power, shifted, sub, unsigned};
 use super::moves::Words;
-use super::range::{Behind, Reach, Reveal};
+use super::range::{Behind, Reveal, two_to};
 use super::secret::{Form, Secret, sound};
 use super::veil::bits_of_leaf;
 use super::{Cipher, bound_of};
@@ -45,8 +45,8 @@ struct Run {
     /// Share of the borrow or carry, and as a number.
     carry: Vec<u64>,
     number: Ints,
-    /// |z'| <= 2^reach.
-    reach: u8,
+    /// |z'| is at most this.
+    reach: f64,
 }
 
 impl Run {
@@ -85,12 +85,10 @@ impl Cipher {
             })
             .collect();
         let opened = self.reveal(op, &reveals)?;
-        let reach = |(x, task): (&Secret, &Task<'_, Self>)| {
-            task.z.reach.lower(x.reach.bits());
-            let added = (task.add as i64).unsigned_abs();
-            Reach::of_sum([(1, x.reach.bits()), (added, 0)].into_iter())
-        };
-        let reaches: Vec<u8> = zs.iter().zip(tasks).map(reach).collect();
+        let reaches: Vec<f64> = reveals.iter().map(Reveal::most).collect();
+        for (x, task) in zs.iter().zip(tasks) {
+            task.z.reach.lower(x.reach.most());
+        }
         let mut runs: Vec<Run> = tasks
             .iter()
             .zip(opened)
@@ -233,7 +231,7 @@ impl Cipher {
                     &ground,
                     shape,
                     Form::Packed,
-                    run.reach.saturating_sub(run.cut()),
+                    (run.reach / two_to(run.cut())).ceil(),
                     || made,
                 )
             });

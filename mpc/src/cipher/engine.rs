@@ -1,7 +1,7 @@
 //! A cloud's operations: see the parent module for formulas and for who learns what.
 
 use super::int::{add, mul, neg, power, sub, unsigned};
-use super::range::{Behind, Reveal, Window};
+use super::range::{Behind, Reveal, TESTED_LATEST, Window, two_to};
 use super::secret::{Form, Secret, VALUE_BITS, sound};
 use super::veil::{Table, Veil};
 use super::{Cipher, Given, bound_of};
@@ -143,7 +143,18 @@ impl Engine for Cipher {
         Ok(opened.map(|((_, meta), words)| Opened { meta: *meta, words }).collect())
     }
 
-    fn check(&mut self, _: Op, _: &Secret, _: Meta) -> Result<()> {
+    fn check(&mut self, op: Op, x: &Secret, meta: Meta) -> Result<()> {
+        // What is added to in every step and never masked is tested here, before it could be too
+        // large for a blind: once in a great many steps.
+        let bound = bound_of(meta);
+        if x.reach.bits() <= bound.max(TESTED_LATEST) {
+            return Ok(());
+        }
+        let settled = self.settle(op, &[x])?;
+        for settled in &settled {
+            self.reveal(op, &[Reveal { x: settled, add: 0, bound, behind: Behind::Blind }])?;
+            x.reach.lower(settled.reach.most());
+        }
         Ok(())
     }
 
@@ -200,7 +211,7 @@ impl Cipher {
         let form = if ground.packs(meta.shape) { Form::Packed } else { Form::Single };
         let plain = ground.plaintexts(&ground.groups(form, meta.shape), &parts);
         let dealt = self.deal(op, &plain, plain.len())?;
-        Ok(Secret::leaf(&ground, meta.shape, form, reach, || {
+        Ok(Secret::leaf(&ground, meta.shape, form, two_to(reach), || {
             sound(ground.key.add_plain_many(&dealt, &plain))
         }))
     }

@@ -7,6 +7,7 @@
 //!
 //! Who learns what: as of an opening behind a blind. What is kept stays at C1; C0 keeps its layout.
 
+use super::range::two_to;
 use super::secret::{Form, Secret};
 use super::{Cipher, Given};
 use crate::error::{Error, Op, Result};
@@ -74,9 +75,10 @@ impl Cipher {
         let all = admitted.map_err(|error| {
             wrong(format!("what was kept is damaged: {error}; take an older checkpoint"))
         })?;
+        let reach = two_to(kept.reach);
         Ok(match form {
-            Form::Packed => Secret::leaf(ground, shape, form, kept.reach, || all),
-            _ => Secret::of_singles(ground, shape, kept.reach, || all),
+            Form::Packed => Secret::leaf(ground, shape, form, reach, || all),
+            _ => Secret::of_singles(ground, shape, reach, || all),
         })
     }
 }

@@ -15,7 +15,7 @@
 
 use super::Cipher;
 use super::int::{Ints, Wide, add, mul, neg, power, widened};
-use super::range::{Behind, Reach, Reveal};
+use super::range::{Behind, Reveal};
 use super::secret::{Form, Secret};
 use super::veil::{Inner, Veil};
 use crate::engine::{Product, Transpose};
@@ -195,7 +195,7 @@ impl Cipher {
         let inner = if t.first() { x.shape().rows } else { x.shape().cols };
         let form = if ground.packs(out) { Form::Packed } else { Form::Single };
         let groups = ground.groups(form, out);
-        let reach = Reach::of_product(x.0.x.reach.bits(), y.0.x.reach.bits(), inner);
+        let reach = x.0.x.reach.most() * y.0.x.reach.most() * inner as f64;
         let mut wants: Vec<Want<'_>> = singles(x).into_iter().collect();
         let packed = &y.0.packed[usize::from(t.second())];
         if packed.get().is_none() {
@@ -242,7 +242,7 @@ impl Cipher {
             wants.extend(singles(y));
         }
         let groups = vec![1; out.len()];
-        let reach = Reach::of_product(x.0.x.reach.bits(), y.0.x.reach.bits(), 1);
+        let reach = x.0.x.reach.most() * y.0.x.reach.most();
         let pairs = || x.0.ints.iter().zip(y.0.ints.iter());
         let whole = || -> Wides {
             pairs().map(|(x, y)| mul::<8>(&widened(x), &widened(y))).collect::<Vec<_>>().into()
@@ -290,7 +290,7 @@ impl Cipher {
         let ints = self.reveal(op, &reveals)?;
         // The test is of the tensor and of what it was made ready for the opening as.
         for (x, (given, _)) in settled.iter().zip(xs) {
-            given.reach.lower(x.reach.bits());
+            given.reach.lower(x.reach.most());
         }
         let all = settled.into_iter().zip(ints).zip(bits);
         Ok(all.map(|((x, ints), bits)| Veil::new(x, ints, bits, false)).collect())

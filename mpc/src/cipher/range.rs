@@ -4,8 +4,8 @@
 //! bound b    what the program declares: |z| < 2^b, or the run is worth nothing
 //! reach ρ    what follows from what was tested: |z| <= 2^ρ whatever the values; ρ is public
 //! masks      R of max(b + 81, ρ + 65) bits, at most 144; then |x| <= 2^b is tested, if ρ > b
-//! others     R of 144 bits; the test, if ρ > 80
-//! test       all of A - r mod 2^64 in [0, w), for A at C0 and r at C1:
+//! others     R of 144 bits; the test, if ρ > 80, and when such a tensor is declared to be less
+//! test       all of A - r mod 2^64 in [0, w), for A = a + 2^b at C0 and r at C1:
 //!            [A - w < r] ^ [A < r] ^ [A < w] of each, and whether all are 1 is opened, nothing else
 //! ```
 //!
@@ -30,7 +30,7 @@ use crate::prg::{Label, Prg, Seed, Stream};
 use dyad_bcp::matrix::Int;
 use rand::TryRng;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use zeroize::Zeroizing;
 
 /// What a blind exceeds a value within its bound by.
@@ -41,6 +41,8 @@ pub(super) const MARGIN: usize = 64;
 pub(super) const BLIND_BITS: usize = 144;
 /// Beyond 2^this no value is blinded.
 pub(super) const MOST_REACH: u8 = 102;
+/// What can lie further off is tested as soon as it is opened, or declared to be less.
+pub(super) const TESTED_LATEST: u8 = (BLIND_BITS - MARGIN) as u8;
 /// Values blinded in all attempts at a job: 2^-80 for each are 2^-40 together.
 pub(super) const MOST_BLINDED: u64 = 1 << 40;
 /// Numbers modulo 2^64 tell values of so many bits apart.
@@ -48,42 +50,57 @@ const TOLD_APART: u8 = 62;
 /// Bits left out of the first comparison otherwise.
 const COARSE: u8 = 40;
 
-/// |z| <= 2^reach for all entries of a tensor and of its copies.
+/// |z| is at most this for all entries of a tensor and of its copies, as the bits of a number: sums
+/// over many steps would gain a bit at each if it were rounded to powers of two.
 #[derive(Clone)]
-pub(super) struct Reach(Arc<AtomicU8>);
+pub(super) struct Reach(Arc<AtomicU64>);
+
+/// 2^bits
+pub(super) const fn two_to(bits: u8) -> f64 {
+    f64::from_bits((1023 + bits as u64) << 52)
+}
+
+/// The bits of at most so much, by its exponent: logarithms are not the same on every machine.
+const fn bits_of(most: f64) -> u8 {
+    let bits = most.to_bits();
+    let more = if bits << 12 == 0 { 0 } else { 1 };
+    let bits = (bits >> 52).saturating_sub(1023) + more;
+    if most <= 1.0 {
+        0
+    } else if bits > 255 {
+        255
+    } else {
+        bits as u8
+    }
+}
 
 impl Reach {
-    pub(super) fn new(bits: u8) -> Self {
-        Self(Arc::new(AtomicU8::new(bits)))
+    pub(super) fn new(most: f64) -> Self {
+        Self(Arc::new(AtomicU64::new(most.to_bits())))
     }
 
+    pub(super) fn most(&self) -> f64 {
+        f64::from_bits(self.0.load(Ordering::Relaxed))
+    }
+
+    /// ρ
     pub(super) fn bits(&self) -> u8 {
-        self.0.load(Ordering::Relaxed)
+        bits_of(self.most())
     }
 
-    /// It was tested.
-    pub(super) fn lower(&self, bits: u8) {
-        self.0.fetch_min(bits, Ordering::Relaxed);
+    /// It was tested. (Numbers that are not negative lie in the order of their bits.)
+    pub(super) fn lower(&self, most: f64) {
+        self.0.fetch_min(most.to_bits(), Ordering::Relaxed);
     }
 
     /// Of a sum of |k| z each.
-    pub(super) fn of_sum(terms: impl Iterator<Item = (u64, u8)>) -> u8 {
-        let sum = terms.fold(0u128, |sum, (k, reach)| {
-            let fits = u32::from(reach) < u128::from(k).leading_zeros();
-            sum.saturating_add(if fits { u128::from(k) << reach } else { u128::MAX })
-        });
-        (u128::BITS - sum.saturating_sub(1).leading_zeros()) as u8
+    pub(super) fn of_sum(terms: impl Iterator<Item = (u64, f64)>) -> f64 {
+        terms.map(|(k, most)| (k as i64).unsigned_abs() as f64 * most).sum()
     }
 
     /// Of public numbers.
-    pub(super) fn of_words(words: &[u64]) -> u8 {
-        let most = words.iter().map(|x| (*x as i64).unsigned_abs()).max().unwrap_or(0);
-        Self::of_sum(std::iter::once((most, 0)))
-    }
-
-    /// Of a product of matrices.
-    pub(super) fn of_product(x: u8, y: u8, terms: usize) -> u8 {
-        x.saturating_add(y).saturating_add(crate::tensor::bits_of_sum(terms))
+    pub(super) fn of_words(words: &[u64]) -> f64 {
+        words.iter().map(|x| (*x as i64).unsigned_abs()).max().unwrap_or(0) as f64
     }
 }
 
@@ -109,10 +126,14 @@ pub(super) struct Reveal<'a> {
 }
 
 impl Reveal<'_> {
-    /// |x + add| <= 2^this, whatever the program says.
+    /// |x + add| is at most this, whatever the program says.
+    pub(super) fn most(&self) -> f64 {
+        Reach::of_sum([(1, self.x.reach.most()), (self.add, 1.0)].into_iter())
+    }
+
+    /// |x + add| <= 2^this.
     fn reach(&self) -> u8 {
-        let added = (self.add as i64).unsigned_abs();
-        Reach::of_sum([(1, self.x.reach.bits()), (added, 0)].into_iter())
+        bits_of(self.most())
     }
 
     /// Bits of R: none if there is no R.
@@ -145,7 +166,7 @@ impl Reveal<'_> {
         match self.behind {
             Behind::Nothing => false,
             Behind::Mask => self.reach() > self.bound,
-            Behind::Blind => usize::from(self.reach()) > BLIND_BITS - MARGIN,
+            Behind::Blind => self.reach() > TESTED_LATEST,
         }
     }
 
@@ -185,15 +206,19 @@ pub(super) struct Window {
     pub(super) width: u64,
 }
 
-/// What has to be asked about x = a - r - 2^bound with |x| <= 2^reach.
-fn windows(reach: u8, bound: u8, ints: &[Int]) -> Vec<Window> {
+/// What has to be asked about x = a - r with |x| <= 2^reach: that x + 2^bound is below 2^(bound + 1).
+/// `raised` is 2^bound at C0, and nothing at C1.
+fn windows(reach: u8, bound: u8, ints: &[Int], raised: &Int) -> Vec<Window> {
     let cut = |bits: u8| {
-        let word = |x: &Int| if bits == 0 { x[0] } else { x[0] >> bits | x[1] << (64 - bits) };
+        let word = |x: &Int| {
+            let x = add(x, raised);
+            if bits == 0 { x[0] } else { x[0] >> bits | x[1] << (64 - bits) }
+        };
         Zeroizing::new(ints.iter().map(word).collect::<Vec<u64>>())
     };
     let mut all = Vec::with_capacity(2);
     if reach > TOLD_APART {
-        // a - r is below 2^{b + 1}; without their low bits the difference may be one more.
+        // Without their low bits the difference may be one more.
         let width = (1 << (bound.max(TOLD_APART) + 1 - COARSE)) + 1;
         all.push(Window { words: cut(COARSE), width });
     }
@@ -207,7 +232,11 @@ impl Cipher {
     /// Tests what was revealed, as far as it has to be: a at C0, r at C1.
     pub(super) fn tested(&mut self, op: Op, xs: &[Reveal<'_>], ints: &[&[Int]]) -> Result<()> {
         let untested: Vec<usize> = (0..xs.len()).filter(|i| xs[*i].untested()).collect();
-        let window = |i: &usize| windows(xs[*i].reach(), xs[*i].bound, ints[*i]);
+        let window = |i: &usize| {
+            let bound = xs[*i].bound;
+            let raised = if self.ground.holds { [0; 4] } else { power(bound.into()) };
+            windows(xs[*i].reach(), bound, ints[*i], &raised)
+        };
         if !self.within(op, untested.iter().flat_map(window).collect())? {
             let bound = untested.iter().map(|i| xs[*i].bound).max().unwrap_or(0);
             return Err(Error::Beyond { who: self.line.who().clone(), op, bound });
@@ -215,8 +244,8 @@ impl Cipher {
         for i in untested {
             // |x + add| <= 2^bound, and nothing finer is known where all of the ring is meant.
             let bound = if xs[i].bound > TOLD_APART { TOLD_APART + 3 } else { xs[i].bound };
-            let added = (xs[i].add as i64).unsigned_abs();
-            xs[i].x.reach.lower(Reach::of_sum([(1, bound), (added, 0)].into_iter()));
+            let most = Reach::of_sum([(1, two_to(bound)), (xs[i].add, 1.0)].into_iter());
+            xs[i].x.reach.lower(most);
         }
         Ok(())
     }

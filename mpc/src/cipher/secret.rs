@@ -150,8 +150,8 @@ pub(super) enum Later {
 }
 
 impl Secret {
-    /// |z| <= 2^reach, whatever a program declares.
-    fn new(ground: &Arc<Ground>, shape: Shape, body: Body, reach: u8) -> Self {
+    /// |z| <= reach, whatever a program declares.
+    fn new(ground: &Arc<Ground>, shape: Shape, body: Body, reach: f64) -> Self {
         Self { ground: Arc::clone(ground), shape, body, reach: Reach::new(reach) }
     }
 
@@ -167,7 +167,7 @@ impl Secret {
     }
 
     pub(super) fn bits(ground: &Arc<Ground>, shape: Shape, bits: Vec<u64>) -> Self {
-        let (form, reach) = (Form::Bits, Reach::new(0));
+        let (form, reach) = (Form::Bits, Reach::new(1.0));
         let leaf = Leaf { form, shape, ciphertexts: vec![], bits, singles: OnceLock::new(), reach };
         Self::of_leaf(ground, &Arc::new(leaf))
     }
@@ -177,7 +177,7 @@ impl Secret {
         ground: &Arc<Ground>,
         shape: Shape,
         form: Form,
-        reach: u8,
+        reach: f64,
         ciphertexts: impl FnOnce() -> Vec<Ciphertext>,
     ) -> Self {
         let form = if ground.packs(shape) { form } else { Form::Single };
@@ -195,7 +195,7 @@ impl Secret {
         }
     }
 
-    fn later(&self, shape: Shape, what: Later, reach: u8) -> Self {
+    fn later(&self, shape: Shape, what: Later, reach: f64) -> Self {
         Self::new(&self.ground, shape, Body::Later(Arc::new(what)), reach)
     }
 
@@ -289,7 +289,7 @@ impl Secret {
             Body::Leaf(leaf) => {
                 let all = &leaf.ciphertexts;
                 let picked = || at.iter().map(|i| all[*i as usize].clone()).collect();
-                Self::of_singles(&self.ground, shape, self.reach.bits(), picked)
+                Self::of_singles(&self.ground, shape, self.reach.most(), picked)
             }
             Body::Later(_) => unreachable!("settled"),
         }
@@ -299,7 +299,7 @@ impl Secret {
     pub(super) fn of_singles(
         ground: &Arc<Ground>,
         shape: Shape,
-        reach: u8,
+        reach: f64,
         ciphertexts: impl FnOnce() -> Vec<Ciphertext>,
     ) -> Self {
         let ciphertexts = if ground.holds { ciphertexts() } else { vec![] };
@@ -312,7 +312,7 @@ impl Secret {
         &self,
         shape: Shape,
         form: Form,
-        reach: u8,
+        reach: f64,
         made: impl FnOnce() -> Vec<Ciphertext>,
     ) -> Self {
         match form {
@@ -355,7 +355,7 @@ impl Tensor for Secret {
                 if known.is_empty() { vec![0; shape.len()] } else { Tensor::linear(&known) };
             return Self::known(ground, shape, words);
         }
-        let reaches = terms.iter().map(|(k, x)| ((*k as i64).unsigned_abs(), x.reach.bits()));
+        let reaches = terms.iter().map(|(k, x)| (*k, x.reach.most()));
         let reach = Reach::of_sum(reaches);
         let Some(form) = common(secret.iter().map(|(_, x)| *x)) else {
             return first.later(shape, Later::Linear(owned(terms)), reach);
@@ -406,7 +406,7 @@ impl Tensor for Secret {
         };
         let groups = self.form().map(|form| self.ground.groups(form, self.shape));
         let most = factors.iter().map(|k| (*k as i64).unsigned_abs()).max().unwrap_or(0);
-        let reach = Reach::of_sum(std::iter::once((most, self.reach.bits())));
+        let reach = most as f64 * self.reach.most();
         match (self.form(), groups) {
             (Some(form @ (Form::Packed | Form::Single)), Some(groups)) if alike(&groups) => self
                 .of(self.shape, form, reach, || {
@@ -424,7 +424,7 @@ impl Tensor for Secret {
 
     fn view(&self, of: Shape, view: &View<'_>) -> Self {
         let shape = view.shape(of).unwrap_or_else(|what| unreachable!("checked: {what}"));
-        let reach = self.reach.bits();
+        let reach = self.reach.most();
         let later = || self.later(shape, Later::Pick(self.clone(), places(of, view)), reach);
         match &self.body {
             Body::Known(words) => Self::known(&self.ground, shape, words.view(of, view)),
@@ -468,7 +468,7 @@ impl Tensor for Secret {
             sum.unwrap_or_else(|| vec![self.ground.zero(); count])
         };
         let terms = if axis == Axis::Rows { of.rows } else { of.cols };
-        let reach = Reach::of_product(self.reach.bits(), 0, terms);
+        let reach = self.reach.most() * terms as f64;
         match &self.body {
             Body::Known(words) => Self::known(&self.ground, shape, words.sum(of, axis)),
             Body::Leaf(leaf) if leaf.form == Form::Single => {
@@ -499,7 +499,7 @@ impl Tensor for Secret {
         if let Some(known) = known {
             return Self::known(&first.ground, shape, Tensor::join(&known, axis));
         }
-        let reach = parts.iter().map(|(x, _)| x.reach.bits()).max().unwrap_or(0);
+        let reach = parts.iter().map(|(x, _)| x.reach.most()).fold(0.0, f64::max);
         match common(parts.iter().map(|(x, _)| *x)) {
             Some(form) if form == Form::Single || axis == Axis::Rows => {
                 first.of(shape, form, reach, || {

@@ -80,7 +80,7 @@ fn what_was_kept_and_is_damaged_is_refused_by_name() {
     let world = World::new(512);
     let (whole, metas) = kept(&world);
     let damages: [fn(&mut Kept); 3] = [
-        |kept| drop(kept.words.pop()),
+        |kept| kept.words.truncate(kept.words.len() - 1),
         |kept| kept.words[..16].fill(0),
         |kept| kept.words[16..32].fill(u64::MAX),
     ];

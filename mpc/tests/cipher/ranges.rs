@@ -199,3 +199,59 @@ fn a_product_beyond_all_blinds_is_refused() {
         assert!(error.to_string().contains("up to 2^120"), "{error}");
     }
 }
+
+/// To the last value, and also where numbers modulo 2^64 are alike.
+#[test]
+fn a_mask_tells_what_is_within_its_bound_from_what_is_not() {
+    /// x 2^shift declared below 2^bound, masked.
+    struct Scaled(Meta, u8, u8);
+    impl Program for Scaled {
+        fn run<E: Engine>(&self, e: &mut Session<E>) -> Result<Vec<E::Opened>> {
+            let Self(meta, shift, bound) = *self;
+            let x = e.input("x", meta)?;
+            let x = e.linear(&[(1 << shift, &x)])?;
+            let x = e.declare(&x, bound)?;
+            let masked = e.mask_one(&x)?;
+            let x = e.unmask(&masked)?;
+            e.open(&[&x], Audience::All)
+        }
+    }
+    let world = World::new(512);
+    let top = 1i64 << 54;
+    for (value, shift, bound, within) in [
+        (1023, 0, 10, true),
+        (-1023, 0, 10, true),
+        (1024, 0, 10, false),
+        (-1025, 0, 10, false),
+        (1, 9, 10, true),
+        (-1, 11, 10, false),
+        // 2^64 and its neighbours, and twice that.
+        (top, 10, 10, false),
+        (-top, 10, 10, false),
+        (2 * top, 10, 12, false),
+        (0, 10, 10, true),
+        (1 << 40, 20, 61, true),
+        (-(1 << 40), 21, 60, false),
+    ] {
+        let meta = Meta::new(2, 2, 10, 57);
+        let program = Scaled(meta, shift, bound);
+        let words = vec![0, 0, value as u64, 0];
+        let setup = Setup::new(&[Input::new("x", meta, words)], Lines::Memory).unwrap();
+        let ends =
+            two_on_ciphertexts(&world.key, world.opener(), [0; 32], setup, |_, engine, _| {
+                program.run(&mut Session::new(engine))
+            });
+        for end in ends.unwrap() {
+            match end {
+                Ok(opened) => {
+                    assert!(within, "{value} << {shift} below 2^{bound}");
+                    assert_eq!(opened[0].words[2], (value as u64) << shift);
+                }
+                Err(error) => {
+                    assert!(matches!(error, Error::Beyond { .. }), "{error}");
+                    assert!(!within, "{value} << {shift} below 2^{bound}");
+                }
+            }
+        }
+    }
+}
