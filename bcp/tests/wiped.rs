@@ -100,6 +100,44 @@ fn the_master_key_leaves_nothing_behind() {
     }
 }
 
+/// Combs modulo p² and q², and what they make: of their tables the entries 1 and g in Montgomery's
+/// form, of which each backend has its own.
+#[test]
+fn makers_of_randomness_leave_nothing_behind() {
+    let _alone = alone();
+    let f = fixture("512");
+    for backend in Backend::available() {
+        let (params, master) = f.on(backend);
+        let owner = SecretKey::insecure_from_exponent(&params, &number(&f, 1)).expect("a key");
+        let (made, freed) = kept(&|| -> Result<_> {
+            let maker = master.fresh_maker(owner.public())?;
+            drop(maker.many(9)?);
+            Ok(())
+        });
+        made.expect("all goes well");
+        let mut secrets = of_master(&f, owner.public().h(), &f.g, &f.g);
+        for prime in [&f.p, &f.q] {
+            let square = prime * prime;
+            secrets = secrets.and("p²", &square).and("p p'", &(prime * (prime >> 1u8)));
+            // 2^8 times the prime has five limbs, or one block of ten digits.
+            for r in [big(1) << 320u32, big(1) << 520u32] {
+                for (name, x) in
+                    [("R", big(1)), ("R g", f.g.clone()), ("R h", owner.public().h().clone())]
+                {
+                    let x = x * &r % &square;
+                    let (x1, x0) = (&x / prime, &x % prime);
+                    // x0 + x1 p in the forms that sums and products leave unreduced.
+                    for more in 0..3u8 {
+                        secrets = secrets.and(name, &(&x0 + prime * more));
+                        secrets = secrets.and(name, &(&x1 + prime * more));
+                    }
+                }
+            }
+        }
+        assert_eq!(freed.find(&secrets), [""; 0], "{backend:?}");
+    }
+}
+
 /// The factors and what follows from them, and every step of mDec.
 fn of_master(f: &Fixture, h: &BigUint, a: &BigUint, b: &BigUint) -> Secrets {
     // The upper half of p'q' is that of N / 4.

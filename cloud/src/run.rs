@@ -9,9 +9,9 @@ use crate::house::House;
 use crate::jobs::write_opened;
 use crate::refusal::{Cause, Refusal, refuse};
 use dyad_bcp::PublicKey;
-use dyad_learn::checkpoint::{Checkpoint, Holder, Kept};
+use dyad_learn::checkpoint::{Checkpoint, Holder, Stored};
 use dyad_learn::signed::Signed;
-use dyad_mpc::cipher::Opener;
+use dyad_mpc::cipher::{Kept, Opener};
 use dyad_mpc::correlations::{AHEAD, LinkSource};
 use dyad_mpc::engine::Engine;
 use dyad_mpc::link::Link;
@@ -140,7 +140,10 @@ pub fn run(house: &Arc<House>, handle: &Handle, task: Task) -> Result<(), Failur
             };
             let mut engine = engine?.waiting(limit);
             for Input { name, meta, words } in state {
-                engine.give_kept(&name, meta, words);
+                // It was looked at when the checkpoint was.
+                if let Some(kept) = Kept::of_words(&words) {
+                    engine.give_kept(&name, meta, kept);
+                }
             }
             for Input { name, meta, words } in inputs {
                 engine.give(&name, meta, words);
@@ -194,7 +197,7 @@ struct Work<'a> {
 impl Work<'_> {
     fn with<E>(self, engine: E) -> Result<(), Failure>
     where
-        E: Engine<Opened = Opened, Shared: Kept>,
+        E: Engine<Opened = Opened, Shared: Stored>,
     {
         let Self { house, handle, training, attempt, holder, done } = self;
         let job = attempt.job;

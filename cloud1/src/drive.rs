@@ -16,7 +16,7 @@ use dyad_cloud::jobs::Case;
 use dyad_cloud::ledger::State;
 use dyad_cloud::refusal::{Cause, Refusal, refuse};
 use dyad_cloud::release::{
-    bodies_object, ciphertexts, layout, pack, read_ciphertexts, shares_digest, words,
+    bodies_object, ciphertexts, kept, layout, pack, read_ciphertexts, shares_digest, words,
 };
 use dyad_cloud::run::{Failure, Means, Task};
 use dyad_cloud::trust::verify;
@@ -273,14 +273,14 @@ impl Drive {
         c0: &C0,
         model: &Checkpoint,
     ) -> Result<Vec<Ciphertext>, Refusal> {
-        let own = words(model);
         if case.row.job.engine == Engine::Cipher {
             let (key, training) = (case.study.unified.key(), case.study.training(&case.row.job)?);
             let shapes = training.plan().released().into_iter().map(|meta| meta.shape);
-            return Ok(block_in_place(|| Release::of(key, shapes).seal(&own))?);
+            let kept = kept(model)?;
+            return Ok(block_in_place(|| Release::of(key, shapes).seal(&kept))?);
         }
         let share_0 = c0.seal(&model.attempt(), model.step(), ciphertexts(case)?).await?;
-        self.joined(case, &own, &share_0)
+        self.joined(case, &words(model), &share_0)
     }
 
     /// `Enc_h(share_0) Enc_h(share_1)`: the second has randomness of its own.

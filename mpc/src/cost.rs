@@ -31,6 +31,8 @@ pub struct Count {
 pub struct Ciphertexts {
     /// C1 blinds, C0 opens.
     pub opened: u64,
+    /// Values that are blinded in them.
+    pub blinded: u64,
     /// C0 makes.
     pub made: u64,
     /// C1 raises to a secret number, in products.
@@ -47,6 +49,7 @@ impl AddAssign for Count {
         self.dealt += other.dealt;
         self.multiplications += other.multiplications;
         self.ciphertexts.opened += other.ciphertexts.opened;
+        self.ciphertexts.blinded += other.ciphertexts.blinded;
         self.ciphertexts.made += other.ciphertexts.made;
         self.ciphertexts.raised += other.ciphertexts.raised;
     }
@@ -63,6 +66,7 @@ impl Sub for Count {
             multiplications: self.multiplications - other.multiplications,
             ciphertexts: Ciphertexts {
                 opened: self.ciphertexts.opened - other.ciphertexts.opened,
+                blinded: self.ciphertexts.blinded - other.ciphertexts.blinded,
                 made: self.ciphertexts.made - other.ciphertexts.made,
                 raised: self.ciphertexts.raised - other.ciphertexts.raised,
             },

@@ -85,6 +85,34 @@ pub enum Error {
         /// What was declared.
         bound: u8,
     },
+    /// A value left its declared range, and the clouds on ciphertexts stop before it shows.
+    #[error(
+        "{who}, {op}: a value is not below 2^{bound}, as the program declares: choose lower scales \
+         or a smaller rate"
+    )]
+    Beyond {
+        /// Who says so.
+        who: Who,
+        /// Where.
+        op: Op,
+        /// What was declared, of the widest tensor of those that were tested together.
+        bound: u8,
+    },
+    /// More values would be blinded than blinds can hide all together.
+    #[error(
+        "{who}, {op}: {more} values to be blinded, after {blinded}: 2^40 for a job keep what all \
+         blinds together give away below 2^-40; train fewer steps, or propose a new job"
+    )]
+    Blinds {
+        /// Who says so.
+        who: Who,
+        /// Where.
+        op: Op,
+        /// So far, in earlier attempts too.
+        blinded: u64,
+        /// Now.
+        more: u64,
+    },
     /// An input that the job names was not given, or has another shape.
     #[error("{op}: input {name:?}: {what}")]
     Input {

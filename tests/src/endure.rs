@@ -247,13 +247,18 @@ impl Trial<'_> {
     }
 
     /// From approval to the model.
-    async fn job(&mut self, prepared: &Prepared, job: &str) -> anyhow::Result<Option<(Model, u32)>> {
+    async fn job(
+        &mut self,
+        prepared: &Prepared,
+        job: &str,
+    ) -> anyhow::Result<Option<(Model, u32)>> {
         let due = self.due(|fault| matches!(fault.when, When::Approved(_)));
         for fault in due.iter().filter(|fault| fault.who == Role::Owner) {
             self.commands(fault, &["job", "approve", job], None).await?;
         }
         let study = &self.study;
-        let approving = self.refusals.persist(async || approve_all(study, prepared).await, async || {});
+        let approving =
+            self.refusals.persist(async || approve_all(study, prepared).await, async || {});
         if approving.await?.is_none() {
             return Ok(None);
         }

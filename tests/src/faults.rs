@@ -177,7 +177,9 @@ mod tests {
         assert!((0..100).any(|seed| drawn(seed, 100).len() > 1));
         let all: Vec<_> = (0..300).flat_map(|seed| drawn(seed, 100)).collect();
         // Everything that there is comes.
-        for what in [What::Killed, What::Full, What::Paused, What::SetBack, What::Line(Weather::Cut)] {
+        for what in
+            [What::Killed, What::Full, What::Paused, What::SetBack, What::Line(Weather::Cut)]
+        {
             assert!(all.iter().any(|fault| fault.what == what), "{what:?}");
         }
         assert!(all.iter().any(|fault| matches!(fault.what, What::Clock(ahead) if ahead < 0)));

@@ -74,7 +74,7 @@ impl<K: Kernel> Group<K> {
         }
 
         // As many blocks at once as there are lanes.
-        let one = self.kernel.scatter(&self.one, 0);
+        let one = Zeroizing::new(self.kernel.scatter(&self.one, 0));
         let mut blocks = Vec::with_capacity(K::BLOCKS);
         for some in teeth.chunks(K::LANES) {
             let tooth = |i: usize| -> K::Value {

@@ -173,7 +173,7 @@ pub fn estimate(plan: &Plan, test_rows: u64, cost: Count, speed: Speed, line: Li
     let sent = cost.bytes[0].max(cost.bytes[1]);
     let handled = (sent + cost.dealt) as f64;
     let passes = if cost.dealt == 0 { PASSES_OF_TRANSFERS } else { PASSES };
-    let Ciphertexts { opened, made, raised } = cost.ciphertexts;
+    let Ciphertexts { opened, made, raised, .. } = cost.ciphertexts;
     let encryptions = OPENED * opened as f64 + MADE * made as f64 + RAISED * raised as f64;
     let compute = cost.multiplications as f64 / speed.multiplications
         + passes * handled / speed.bytes

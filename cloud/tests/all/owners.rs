@@ -12,7 +12,7 @@ use dyad_data::ReadOptions;
 use dyad_net::contexts;
 use dyad_net::seal::{SealPublic, seal};
 use dyad_protos::codec::{read_all, write_each};
-use dyad_protos::job::Opening;
+use dyad_protos::job::{Engine, Opening, Randomness};
 use dyad_protos::upload::Mode;
 use dyad_protos::wire::cloud::v1::{AnswerPart, JobRequest};
 use dyad_protos::{Hex, Name, Role};
@@ -156,6 +156,8 @@ async fn an_owner_is_told_what_is_true() {
     let proposal = dyad_client::job::Proposal {
         study: &scene.study.name,
         training: dyad_client::job::Described::Short(&scenario.training),
+        engine: Engine::Share,
+        randomness: Randomness::Dealer,
         opening: Opening::Each,
         recipients: vec![],
         may_predict: vec![],

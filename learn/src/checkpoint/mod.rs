@@ -15,7 +15,7 @@ pub use format::{Fault, VERSION};
 use crate::mlp::{NAMES, metas};
 use crate::plan::Plan;
 use crate::train::Training;
-use dyad_mpc::cipher::Secret;
+use dyad_mpc::cipher::{Kept, Secret};
 use dyad_mpc::engine::Engine;
 use dyad_mpc::prg::{Attempt, Party};
 use dyad_mpc::tensor::Meta;
@@ -48,20 +48,20 @@ pub struct Checkpoint {
 }
 
 /// A tensor that can be stored between steps.
-pub trait Kept {
+pub trait Stored {
     /// Its words; none while it waits for a message.
     fn words(&self) -> Option<Vec<u64>>;
 }
 
-impl Kept for Vec<u64> {
+impl Stored for Vec<u64> {
     fn words(&self) -> Option<Vec<u64>> {
         Some(self.clone())
     }
 }
 
-impl Kept for Secret {
+impl Stored for Secret {
     fn words(&self) -> Option<Vec<u64>> {
-        self.kept()
+        self.kept().map(|kept| kept.to_words())
     }
 }
 
@@ -148,7 +148,7 @@ pub enum Refused {
 
 impl Checkpoint {
     /// Of a training, between steps; after those alone that the parties agreed on.
-    pub fn of<E: Engine<Shared: Kept>>(
+    pub fn of<E: Engine<Shared: Stored>>(
         training: &Training<'_, E>,
         attempt: Attempt,
         holder: Holder,
@@ -229,9 +229,11 @@ impl Checkpoint {
             let (words, entries) = (tensor.words.len(), meta.shape.len());
             let whole = match holder {
                 Holder::Cloud(_) | Holder::Clear => words == entries,
-                Holder::Ciphertexts(Party::Zero) => words == 0,
                 // How many ciphertexts there should be depends on the key: the engine says.
-                Holder::Ciphertexts(Party::One) => words > 0,
+                Holder::Ciphertexts(party) => {
+                    let kept = Kept::of_words(&tensor.words);
+                    kept.is_some_and(|kept| kept.words.is_empty() == (party == Party::Zero))
+                }
             };
             if !whole {
                 let what = format!("{name} has {words} words for {entries} entries");

@@ -19,7 +19,8 @@
 //! Who learns what: see [`super::moves`], which all of this is made of.
 
 use super::int::{Ints, add, bit, flipped, gated, low, neg, power, shifted, sub, unsigned};
-use super::moves::Reveal;
+use super::moves::Words;
+use super::range::{Behind, Reveal, two_to};
 use super::secret::{Form, Secret, sound};
 use super::veil::bits_of_leaf;
 use super::{Cipher, bound_of};
@@ -27,6 +28,10 @@ use crate::engine::{Act, Outcome, Task};
 use crate::error::{Op, Result};
 use dyad_bcp::matrix::Int;
 use std::sync::Arc;
+use zeroize::Zeroizing;
+
+/// A cloud's part of each entry of a result.
+type Parts = Zeroizing<Vec<[u64; 6]>>;
 
 /// A task under way.
 struct Run {
@@ -40,6 +45,8 @@ struct Run {
     /// Share of the borrow or carry, and as a number.
     carry: Vec<u64>,
     number: Ints,
+    /// |z'| is at most this.
+    reach: f64,
 }
 
 impl Run {
@@ -78,20 +85,26 @@ impl Cipher {
             .zip(tasks)
             .map(|(x, task)| {
                 let bound = bound_with(task).min(63);
-                Reveal { x, add: task.add, bound, blinded: true }
+                Reveal { x, add: task.add, bound, behind: Behind::Blind }
             })
             .collect();
         let opened = self.reveal(op, &reveals)?;
+        let reaches: Vec<f64> = reveals.iter().map(Reveal::most).collect();
+        for (x, task) in zs.iter().zip(tasks) {
+            task.z.reach.lower(x.reach.most());
+        }
         let mut runs: Vec<Run> = tasks
             .iter()
             .zip(opened)
-            .map(|(task, ints)| Run {
+            .zip(reaches)
+            .map(|((task, ints), reach)| Run {
                 act: task.act,
                 bound: bound_with(task).clamp(1, 63),
                 ints,
                 bits: task.bit.map_or_else(Vec::new, |bit| bits_of_leaf(bit).to_vec()),
                 carry: vec![],
                 number: Ints::default(),
+                reach,
             })
             .collect();
         self.test(op, &mut runs)?;
@@ -102,14 +115,14 @@ impl Cipher {
 
     /// Signs, zeros, and borrows of truncations.
     fn test(&mut self, op: Op, runs: &mut [Run]) -> Result<()> {
-        let mut asked: Vec<(u8, Vec<u64>)> = Vec::new();
+        let mut asked: Vec<(u8, Words)> = Vec::new();
         for run in &*runs {
-            let words = || run.ints.iter().map(|x| x[0]).collect::<Vec<u64>>();
+            let words = || Words::new(run.ints.iter().map(|x| x[0]).collect());
             match run.act {
                 Act::Truncate(s) => asked.push((s, words())),
                 Act::Sign | Act::Relu(_) => asked.push((run.bound, words())),
                 Act::Zero => {
-                    let others = words().iter().map(|x| !x).collect();
+                    let others = Words::new(run.ints.iter().map(|x| !x[0]).collect());
                     asked.extend([(run.bound + 1, words()), (run.bound + 1, others)]);
                 }
                 Act::Gate(_) => {}
@@ -138,8 +151,8 @@ impl Cipher {
     /// b z' + 2^63, shared modulo 2^256.
     fn gate(&mut self, op: Op, runs: &mut [Run]) -> Result<()> {
         let holds = self.ground.holds;
-        let mut mine: Vec<Int> = Vec::new();
-        let mut send: Vec<Int> = Vec::new();
+        let count = runs.iter().filter(|run| run.gates()).map(|run| run.ints.len()).sum();
+        let [mut mine, mut send] = [(); 2].map(|()| Ints::with_capacity(count));
         let mut choose: Vec<u64> = Vec::new();
         for run in runs.iter().filter(|run| run.gates()) {
             for (x, bit) in run.ints.iter().zip(&run.bits) {
@@ -169,10 +182,13 @@ impl Cipher {
         let holds = self.ground.holds;
         let cuts = |run: &Run| run.gates() && run.cut() > 0;
         let word = |x: &Int| if holds { x[0] } else { !x[0] };
-        let asked: Vec<(u8, Vec<u64>)> = runs
+        let asked: Vec<(u8, Words)> = runs
             .iter()
             .filter(|run| cuts(run))
-            .map(|run| (run.cut(), run.ints.iter().map(|x| low(word(x), run.cut())).collect()))
+            .map(|run| {
+                let words = run.ints.iter().map(|x| low(word(x), run.cut()));
+                (run.cut(), Words::new(words.collect()))
+            })
             .collect();
         let carries = self.compare(op, &asked)?;
         for (run, carry) in runs.iter_mut().filter(|run| cuts(run)).zip(carries) {
@@ -200,7 +216,7 @@ impl Cipher {
         let mut counts = Vec::new();
         for (run, task) in runs.iter().zip(tasks) {
             let number = !matches!(run.act, Act::Sign | Act::Zero);
-            let parts = if number { self.parts(run) } else { vec![] };
+            let parts = if number { self.parts(run) } else { Parts::default() };
             let shape = task.meta.shape;
             let form = if ground.packs(shape) { Form::Packed } else { Form::Single };
             let groups = if number { ground.groups(form, shape) } else { vec![] };
@@ -215,7 +231,13 @@ impl Cipher {
             let value = (!matches!(run.act, Act::Sign | Act::Zero)).then(|| {
                 let rest = sums.split_off(count.min(sums.len()));
                 let made = std::mem::replace(&mut sums, rest);
-                Secret::leaf(&ground, shape, Form::Packed, || made)
+                Secret::leaf(
+                    &ground,
+                    shape,
+                    Form::Packed,
+                    (run.reach / two_to(run.cut())).ceil(),
+                    || made,
+                )
             });
             let bit = matches!(run.act, Act::Sign | Act::Zero | Act::Relu(_))
                 .then(|| Secret::bits(&ground, shape, run.bits.clone()));
@@ -225,7 +247,7 @@ impl Cipher {
     }
 
     /// This cloud's part of each entry of a result.
-    fn parts(&self, run: &Run) -> Vec<[u64; 6]> {
+    fn parts(&self, run: &Run) -> Parts {
         let holds = self.ground.holds;
         let s = run.cut();
         let cut = |x: &Int| -> [u64; 6] { unsigned(&shifted(x, s)) };
@@ -235,7 +257,7 @@ impl Cipher {
                 let x = cut(x);
                 sub(&if holds { neg(&x) } else { x }, &c)
             };
-            return run.ints.iter().zip(carries).map(part).collect();
+            return Parts::new(run.ints.iter().zip(carries).map(part).collect());
         }
         // C1 takes off what the two parts are too large by.
         let excess = add(&power::<6>(256 - usize::from(s)), &power(63 - usize::from(s)));
@@ -243,6 +265,6 @@ impl Cipher {
             let x = if holds { sub(&cut(x), &excess) } else { cut(x) };
             run.number.get(i).map_or(x, |c| add(&x, &self.lifted(c)))
         };
-        run.ints.iter().enumerate().map(part).collect()
+        Parts::new(run.ints.iter().enumerate().map(part).collect())
     }
 }

@@ -4,7 +4,8 @@
 //! apart and what was encrypted before is as in a run, and bytes are counted frame by frame.
 
 use super::cost::Costs;
-use super::secret::{Form, Ground, Leaf, Secret};
+use super::range::{Behind, Reveal, TESTED_LATEST, two_to};
+use super::secret::{Form, Ground, Leaf, Secret, VALUE_BITS};
 use super::veil::{MOST_BITS, Table, Veil};
 use super::{bound_of, product};
 use crate::cost::Count;
@@ -62,15 +63,34 @@ impl Counting {
         }
     }
 
-    /// Ciphertexts from C1 that C0 opens.
-    fn reveal(&mut self, xs: &[&Secret]) {
-        let groups = |x: &&Secret| match x.form() {
-            Some(Form::Packed) => self.ground.groups(Form::Packed, x.shape).len(),
-            _ => x.shape.len().div_ceil(self.ground.slots),
+    /// Ciphertexts from C1 that C0 opens, and the test of what may lie beyond its bound.
+    fn reveal(&mut self, xs: &[Reveal<'_>]) {
+        let groups = |reveal: &Reveal<'_>| match reveal.x.form() {
+            Some(Form::Packed) => self.ground.groups(Form::Packed, reveal.x.shape).len(),
+            _ => reveal.x.shape.len().div_ceil(self.ground.slots),
         };
         let count: usize = xs.iter().map(groups).sum();
+        let blinded = xs.iter().filter(|reveal| reveal.behind != Behind::Nothing);
+        let blinded: usize = blinded.map(|reveal| reveal.x.shape.len()).sum();
         self.count.ciphertexts.opened += count as u64;
+        self.count.ciphertexts.blinded += blinded as u64;
         self.message([0, self.costs.words() * count]);
+        let untested: Vec<_> = xs.iter().filter(|reveal| reveal.untested()).collect();
+        self.within(untested.iter().map(|reveal| reveal.windows() * reveal.x.shape.len()).sum());
+        for reveal in untested {
+            reveal.passed();
+        }
+    }
+
+    /// A test of so many entries: two comparisons of each, and one of sums of their bits.
+    fn within(&mut self, entries: usize) {
+        if entries == 0 {
+            return;
+        }
+        self.transfers(&less(2 * entries, 64));
+        self.message([0, 4]);
+        self.transfers(&less(2, 64));
+        self.message([1, 1]);
     }
 
     /// Ciphertexts that C0 makes.
@@ -94,12 +114,16 @@ impl Counting {
         if !found.is_empty() {
             let (bits, packed): (Vec<_>, Vec<_>) =
                 found.iter().partition(|leaf| leaf.form == Form::Bits);
-            let packed: Vec<Secret> = packed
-                .iter()
-                .map(|leaf| Secret::leaf(&self.ground, leaf.shape, Form::Packed, Vec::new))
-                .collect();
+            let packed: Vec<Secret> =
+                packed.iter().map(|leaf| Secret::of_leaf(&self.ground, leaf)).collect();
+            let reveals = packed.iter().map(|x| Reveal {
+                x,
+                add: 0,
+                bound: VALUE_BITS as u8,
+                behind: Behind::Blind,
+            });
             if !packed.is_empty() {
-                self.reveal(&packed.iter().collect::<Vec<_>>());
+                self.reveal(&reveals.collect::<Vec<_>>());
             }
             self.numbers(bits.iter().map(|leaf| leaf.shape.len()).sum());
             self.deal(found.iter().map(|leaf| leaf.shape.len()).sum());
@@ -110,16 +134,25 @@ impl Counting {
         xs.iter().map(|x| x.settled()).collect()
     }
 
-    fn veiled(&mut self, xs: &[&Secret]) -> Vec<Veil> {
-        let settled = self.settle(xs);
-        self.reveal(&settled.iter().collect::<Vec<_>>());
+    fn veiled(&mut self, xs: &[(&Secret, Meta)]) -> Vec<Veil> {
+        let settled = self.settle(&xs.iter().map(|(x, _)| *x).collect::<Vec<_>>());
+        let reveals = settled.iter().zip(xs).map(|(x, (_, meta))| Reveal {
+            x,
+            add: 0,
+            bound: bound_of(*meta),
+            behind: Behind::Mask,
+        });
+        self.reveal(&reveals.collect::<Vec<_>>());
+        for (x, (given, _)) in settled.iter().zip(xs) {
+            given.reach.lower(x.reach.most());
+        }
         // Wider than any that is multiplied: so nobody asks for its numbers.
         settled.into_iter().map(|x| Veil::new(x, vec![].into(), MOST_BITS + 1, false)).collect()
     }
 
     /// One that gives a result: its shape and form.
-    fn leaf(&self, shape: Shape) -> Secret {
-        Secret::leaf(&self.ground, shape, Form::Packed, Vec::new)
+    fn leaf(&self, shape: Shape, reach: f64) -> Secret {
+        Secret::leaf(&self.ground, shape, Form::Packed, reach, Vec::new)
     }
 
     fn bits(&self, shape: Shape) -> Secret {
@@ -144,10 +177,13 @@ impl Engine for Counting {
     }
 
     fn input(&mut self, _: Op, _: &str, meta: Meta) -> Result<Secret> {
-        let n = meta.shape.len();
+        let (n, bound) = (meta.shape.len(), bound_of(meta));
+        if usize::from(bound) != VALUE_BITS {
+            self.within(n);
+        }
         self.transfers(&less(n, 64));
         self.numbers(n);
-        let x = self.leaf(meta.shape);
+        let x = self.leaf(meta.shape, two_to(bound));
         let form = x.form().unwrap_or(Form::Single);
         self.deal(self.ground.groups(form, meta.shape).len());
         Ok(x)
@@ -162,7 +198,7 @@ impl Engine for Counting {
     }
 
     fn mask(&mut self, _: Op, xs: &[(&Secret, Meta)]) -> Result<Vec<Veil>> {
-        Ok(self.veiled(&xs.iter().map(|(x, _)| *x).collect::<Vec<_>>()))
+        Ok(self.veiled(xs))
     }
 
     fn unmask(&mut self, x: &Veil) -> Secret {
@@ -182,17 +218,18 @@ impl Engine for Counting {
             return Ok(Secret::known(&self.ground, out, vec![]));
         }
         let wanted = product::wanted(form, x, y);
+        let reach = x.0.x.reach.most() * y.0.x.reach.most();
         let (made, raised, result) = match form {
             Product::Matrix(t) => {
                 let inner = if t.first() { x.shape().rows } else { x.shape().cols };
-                let result = self.leaf(out);
+                let result = self.leaf(out, reach * inner as f64);
                 let form = result.form().unwrap_or(Form::Single);
                 let made = self.ground.groups(form, out).len();
                 // Enc(-X~) S entry by entry, R Enc(-Y~) on packed rows.
                 (made, inner * (out.len() + made), result)
             }
             Product::Entries => {
-                let result = Secret::of_singles(&self.ground, out, Vec::new);
+                let result = Secret::of_singles(&self.ground, out, reach, Vec::new);
                 (out.len(), 2 * out.len(), result)
             }
         };
@@ -204,7 +241,16 @@ impl Engine for Counting {
     fn act(&mut self, _: Op, tasks: &[Task<'_, Self>]) -> Result<Vec<Outcome<Self>>> {
         let zs: Vec<&Secret> = tasks.iter().map(|task| task.z).collect();
         let zs = self.settle(&zs);
-        self.reveal(&zs.iter().collect::<Vec<_>>());
+        let reveals = zs.iter().zip(tasks).map(|(x, task)| {
+            let bound = super::act::with_added(bound_of(task.meta), task.add).min(63);
+            Reveal { x, add: task.add, bound, behind: Behind::Blind }
+        });
+        let reveals: Vec<_> = reveals.collect();
+        self.reveal(&reveals);
+        let reaches: Vec<f64> = reveals.iter().map(Reveal::most).collect();
+        for (x, task) in zs.iter().zip(tasks) {
+            task.z.reach.lower(x.reach.most());
+        }
         let len = |task: &Task<'_, Self>| task.meta.shape.len();
         let gates = |task: &&Task<'_, Self>| matches!(task.act, Act::Relu(_) | Act::Gate(_));
         let cut = |task: &&Task<'_, Self>| match task.act {
@@ -232,12 +278,13 @@ impl Engine for Counting {
         self.numbers(carried);
         let outcomes: Vec<Outcome<Self>> = tasks
             .iter()
-            .map(|task| {
-                let shape = task.meta.shape;
+            .zip(reaches)
+            .map(|(task, most)| {
+                let (shape, reach) = (task.meta.shape, (most / two_to(cut(&task))).ceil());
                 let number = !matches!(task.act, Act::Sign | Act::Zero);
                 let bit = matches!(task.act, Act::Sign | Act::Zero | Act::Relu(_));
                 Outcome {
-                    value: number.then(|| self.leaf(shape)),
+                    value: number.then(|| self.leaf(shape, reach)),
                     bit: bit.then(|| self.bits(shape)),
                 }
             })
@@ -260,8 +307,8 @@ impl Engine for Counting {
         self.bits(b.shape)
     }
 
-    fn prepare(&mut self, _: Op, x: Secret, _: Meta) -> Result<Table> {
-        Ok(Table::new(self.veiled(&[&x]).swap_remove(0)))
+    fn prepare(&mut self, _: Op, x: Secret, meta: Meta) -> Result<Table> {
+        Ok(Table::new(self.veiled(&[(&x, meta)]).swap_remove(0)))
     }
 
     fn rows(&mut self, table: &Table, _: Meta, rows: &[u32]) -> Result<Veil> {
@@ -271,14 +318,29 @@ impl Engine for Counting {
     fn open(&mut self, _: Op, xs: &[(&Secret, Meta)], to: Audience) -> Result<Vec<Meta>> {
         let secrets: Vec<&Secret> = xs.iter().map(|(x, _)| *x).collect();
         let settled = self.settle(&secrets);
-        self.reveal(&settled.iter().collect::<Vec<_>>());
+        let blinded = to == Audience::One(crate::prg::Party::One);
+        let behind = if blinded { Behind::Blind } else { Behind::Nothing };
+        let reveals = settled.iter().zip(xs).map(|(x, (_, meta))| Reveal {
+            x,
+            add: 0,
+            bound: bound_of(*meta),
+            behind,
+        });
+        self.reveal(&reveals.collect::<Vec<_>>());
         if to != Audience::One(crate::prg::Party::Zero) {
             self.message([xs.iter().map(|(_, meta)| meta.shape.len()).sum(), 0]);
         }
         Ok(xs.iter().map(|(_, meta)| *meta).collect())
     }
 
-    fn check(&mut self, _: Op, _: &Secret, _: Meta) -> Result<()> {
+    fn check(&mut self, _: Op, x: &Secret, meta: Meta) -> Result<()> {
+        let bound = bound_of(meta);
+        if x.reach.bits() > bound.max(TESTED_LATEST) {
+            for settled in &self.settle(&[x]) {
+                self.reveal(&[Reveal { x: settled, add: 0, bound, behind: Behind::Blind }]);
+                x.reach.lower(settled.reach.most());
+            }
+        }
         Ok(())
     }
 

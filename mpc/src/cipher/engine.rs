@@ -1,7 +1,7 @@
 //! A cloud's operations: see the parent module for formulas and for who learns what.
 
 use super::int::{add, mul, neg, power, sub, unsigned};
-use super::moves::Reveal;
+use super::range::{Behind, Reveal, TESTED_LATEST, Window, two_to};
 use super::secret::{Form, Secret, VALUE_BITS, sound};
 use super::veil::{Table, Veil};
 use super::{Cipher, Given, bound_of};
@@ -45,13 +45,9 @@ impl Engine for Cipher {
             )));
         }
         match data {
-            Given::Share(words) => self.of_shares(op, meta, &words),
-            Given::Ciphertexts(all) => {
-                // Nothing else is done with them before they are blinded.
-                self.ground.key.to_words(&all).map_err(Self::failed(op))?;
-                Ok(Secret::of_singles(&self.ground, meta.shape, || all))
-            }
-            Given::Kept(words) => self.of_kept(meta, &words).map_err(wrong),
+            Given::Share(words) => self.of_shares(op, name, meta, &words),
+            Given::Ciphertexts(all) => self.of_ciphertexts(op, name, meta, &all),
+            Given::Kept(kept) => self.of_kept(op, name, meta.shape, &kept),
         }
     }
 
@@ -112,10 +108,11 @@ impl Engine for Cipher {
         let settled = self.settle(op, &secrets)?;
         // C0 is shown what it may read, and else a blinded value.
         let blinded = to == Audience::One(Side::One);
+        let behind = if blinded { Behind::Blind } else { Behind::Nothing };
         let reveals: Vec<_> = settled
             .iter()
             .zip(xs)
-            .map(|(x, (_, meta))| Reveal { x, add: 0, bound: bound_of(*meta), blinded })
+            .map(|(x, (_, meta))| Reveal { x, add: 0, bound: bound_of(*meta), behind })
             .collect();
         let bounds: Vec<u8> = reveals.iter().map(|reveal| reveal.bound).collect();
         let ints = self.reveal(op, &reveals)?;
@@ -146,7 +143,18 @@ impl Engine for Cipher {
         Ok(opened.map(|((_, meta), words)| Opened { meta: *meta, words }).collect())
     }
 
-    fn check(&mut self, _: Op, _: &Secret, _: Meta) -> Result<()> {
+    fn check(&mut self, op: Op, x: &Secret, meta: Meta) -> Result<()> {
+        // What is added to in every step and never masked is tested here, before it could be too
+        // large for a blind: once in a great many steps.
+        let bound = bound_of(meta);
+        if x.reach.bits() <= bound.max(TESTED_LATEST) {
+            return Ok(());
+        }
+        let settled = self.settle(op, &[x])?;
+        for settled in &settled {
+            self.reveal(op, &[Reveal { x: settled, add: 0, bound, behind: Behind::Blind }])?;
+            x.reach.lower(settled.reach.most());
+        }
         Ok(())
     }
 
@@ -158,15 +166,41 @@ impl Engine for Cipher {
 }
 
 impl Cipher {
+    /// Whether all is below what is declared, of x_0 + 2^b at C0 and -x_1 at C1; its reach then.
+    fn shares_tested(&mut self, op: Op, name: &str, meta: Meta, share: &[u64]) -> Result<u8> {
+        let bound = bound_of(meta);
+        if usize::from(bound) == VALUE_BITS {
+            return Ok(bound);
+        }
+        let (holds, raised) = (self.ground.holds, 1 << bound);
+        let word = |x: &u64| if holds { x.wrapping_neg() } else { x.wrapping_add(raised) };
+        let words = share.iter().map(word).collect::<Vec<u64>>().into();
+        if self.within(op, vec![Window { words, width: 2 * raised }])? {
+            return Ok(bound);
+        }
+        let what = format!(
+            "an entry is not below 2^{bound}, as its schema or its program declares: whoever gave it \
+             mends the value or its scale"
+        );
+        Err(Error::Input { op, name: name.to_owned(), what })
+    }
+
     /// Ring shares as integers: C0's x_0', C1's x_1, and the bit that says whether they wrap.
-    fn of_shares(&mut self, op: Op, meta: Meta, share: &[u64]) -> Result<Secret> {
+    pub(super) fn of_shares(
+        &mut self,
+        op: Op,
+        name: &str,
+        meta: Meta,
+        share: &[u64],
+    ) -> Result<Secret> {
         let ground = Arc::clone(&self.ground);
+        let reach = self.shares_tested(op, name, meta, share)?;
         let half = 1u64 << VALUE_BITS;
         let mine: Vec<u64> =
             share.iter().map(|x| if ground.holds { *x } else { x.wrapping_add(half) }).collect();
         // x_0' + x_1 >= 2^64  <=>  ~x_0' < x_1
-        let asked = mine.iter().map(|x| if ground.holds { *x } else { !x }).collect();
-        let wraps = self.compare(op, &[(64, asked)])?.swap_remove(0);
+        let asked: Vec<u64> = mine.iter().map(|x| if ground.holds { *x } else { !x }).collect();
+        let wraps = self.compare(op, &[(64, asked.into())])?.swap_remove(0);
         let wraps = self.numbers(op, &wraps)?;
         let part = |(x, w): (&u64, &dyad_bcp::matrix::Int)| -> [u64; 6] {
             let wrapped = mul(&power::<6>(64), &self.lifted(w));
@@ -177,7 +211,7 @@ impl Cipher {
         let form = if ground.packs(meta.shape) { Form::Packed } else { Form::Single };
         let plain = ground.plaintexts(&ground.groups(form, meta.shape), &parts);
         let dealt = self.deal(op, &plain, plain.len())?;
-        Ok(Secret::leaf(&ground, meta.shape, form, || {
+        Ok(Secret::leaf(&ground, meta.shape, form, two_to(reach), || {
             sound(ground.key.add_plain_many(&dealt, &plain))
         }))
     }

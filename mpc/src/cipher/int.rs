@@ -18,6 +18,23 @@ impl From<Vec<Int>> for Ints {
     }
 }
 
+impl Ints {
+    /// Room for so many: one that grows would leave what it held behind.
+    pub(super) fn with_capacity(count: usize) -> Self {
+        Self(Vec::with_capacity(count))
+    }
+
+    pub(super) fn push(&mut self, x: Int) {
+        self.0.push(x);
+    }
+
+    /// These too; there is room for them.
+    pub(super) fn append(&mut self, mut ints: Vec<Int>) {
+        self.0.extend_from_slice(&ints);
+        ints.zeroize();
+    }
+}
+
 impl Deref for Ints {
     type Target = [Int];
     fn deref(&self) -> &[Int] {

@@ -10,12 +10,13 @@
 //! mask       C1 sends [X + 2^b + R], packed; C0 opens it                           half a round
 //! product    [XY] = Enc_0(X~ Y~) + Enc_0(-X~) S + R Enc_0(-Y~) + R S               half a round
 //! act        mask, comparisons and gates by transfers, C0 encrypts its part        see [`act`]
-//! input      ciphertexts as they are; ring shares x_0 + x_1 by one comparison, which tells whether they
-//!            wrap: x + 2^63 = x_0' + x_1 - 2^64 [x_0' + x_1 >= 2^64], x_0' = x_0 + 2^63
+//! input      ring shares x_0 + x_1 by one comparison, which tells whether they wrap:
+//!            x + 2^63 = x_0' + x_1 - 2^64 [x_0' + x_1 >= 2^64], x_0' = x_0 + 2^63
+//!            ciphertexts by one opening, which makes ring shares of them
 //! ```
 //!
-//! Who learns what: C0 sees x + 2^b + R for |x| <= 2^b and R uniform of b + 1 + 80 bits: within 2^-80 of
-//! the same for every x. Every ciphertext that C1 sends has been multiplied by a fresh encryption of
+//! Who learns what: C0 sees x + 2^b + R for |x| <= 2^b and R uniform of b + 1 + 80 bits or more: within
+//! 2^-80 of the same for every x; what it sees of values beyond their bound, `range` says. Every ciphertext that C1 sends has been multiplied by a fresh encryption of
 //! zero, whose exponent is drawn from [1, N²/2): otherwise C0, who can take logarithms, would read
 //! blinds off it. C1 sees ciphertexts and, from transfers, uniform words. Semi-honest, and as long as
 //! the clouds do not side with each other.
@@ -26,6 +27,7 @@
 //!
 //! - `secret`: tensors of ciphertexts; `veil`: masked ones; `int`: integers of a few words
 //! - `cost`: bytes as formulas; `count`: a whole program by them
+//! - `range`: values that leave their bounds; `intake`: uploaded ciphertexts
 //! - `keep`: what outlives a run: checkpoints, the released model
 //! - `moves`: what is said; `product`, `act`: what is made of it; `engine`: the trait
 
@@ -34,15 +36,17 @@ mod cost;
 mod count;
 mod engine;
 mod int;
+mod intake;
 mod keep;
 mod moves;
 mod product;
+mod range;
 mod secret;
 mod veil;
 
 pub use cost::{Bytes, Costs};
 pub use count::Counting;
-pub use keep::Release;
+pub use keep::{Kept, Release};
 pub use secret::Secret;
 pub use veil::{Table as CipherRows, Veil};
 
@@ -54,6 +58,7 @@ use crate::prg::{Attempt, Party as Side};
 use crate::tensor::Meta;
 use crate::transfer::Transfers;
 use dyad_bcp::{Ciphertext, Fresh, Plaintext, Pool, PublicKey};
+use range::MOST_BLINDED;
 use secret::{Ground, VALUE_BITS};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -74,8 +79,8 @@ enum Given {
     Share(Vec<u64>),
     /// At C1, a ciphertext for each entry; at C0 nothing, but that it is so.
     Ciphertexts(Vec<Ciphertext>),
-    /// What an earlier run kept: at C1 packed ciphertexts as words, at C0 none.
-    Kept(Vec<u64>),
+    /// As an earlier attempt kept it.
+    Kept(Kept),
 }
 
 /// One of the two clouds.
@@ -86,6 +91,8 @@ pub struct Cipher {
     /// C0's.
     opener: Option<Box<dyn Opener>>,
     pool: Pool,
+    /// Values blinded so far, in earlier attempts too.
+    blinded: u64,
     inputs: HashMap<String, (Meta, Given)>,
 }
 
@@ -128,6 +135,7 @@ impl Cipher {
             transfers: None,
             opener,
             pool: Pool::new(key),
+            blinded: 0,
             inputs: HashMap::new(),
         })
     }
@@ -137,6 +145,31 @@ impl Cipher {
     pub fn waiting(mut self, limit: Duration) -> Self {
         self.line = self.line.waiting(limit);
         self
+    }
+
+    /// Goes on counting from what earlier attempts at the job blinded: each blind gives away at most
+    /// 2^-80, and 2^40 of them are all that may be spent on one job's values.
+    #[must_use]
+    pub fn having_blinded(mut self, values: u64) -> Self {
+        self.blinded = values;
+        self
+    }
+
+    /// How many values have been blinded, with those of earlier attempts.
+    #[must_use]
+    pub const fn blinded(&self) -> u64 {
+        self.blinded
+    }
+
+    /// Takes so many more blinds, if there are so many left.
+    fn blind(&mut self, op: Op, values: usize) -> Result<()> {
+        let after = self.blinded.saturating_add(values as u64);
+        if after > MOST_BLINDED {
+            let (who, blinded) = (self.line.who().clone(), self.blinded);
+            return Err(Error::Blinds { who, op, blinded, more: values as u64 });
+        }
+        self.blinded = after;
+        Ok(())
     }
 
     /// Gives this cloud's share of an input.

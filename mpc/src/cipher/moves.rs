@@ -15,31 +15,18 @@
 
 use super::Cipher;
 use super::int::{Ints, add, flipped, neg, power, signed, sub};
-use super::secret::{Body, Form, Leaf, SIGMA, Secret, VALUE_BITS, WIDTH};
+use super::range::{Behind, Reveal, any_beyond, drawn};
+use super::secret::{Body, Form, Leaf, Secret, VALUE_BITS, WIDTH};
 use crate::error::{Error, Op, Result};
 use crate::transfer::Transfers;
 use dyad_bcp::matrix::Int;
 use dyad_bcp::{Ciphertext, Plaintext};
-use rand::TryRng;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use zeroize::Zeroizing;
 
-/// A tensor to be revealed to C0 behind a blind.
-pub(super) struct Reveal<'a> {
-    pub(super) x: &'a Secret,
-    /// Added to each entry first.
-    pub(super) add: u64,
-    /// |x + add| <= 2^bound.
-    pub(super) bound: u8,
-    /// None where C0 is meant to read it.
-    pub(super) blinded: bool,
-}
-
-/// Bits of what C0 sees of a value of so many bits, and of what C1 took for it.
-pub(super) const fn blinded_bits(bound: u8) -> usize {
-    bound as usize + SIGMA + 2
-}
+/// What is compared, as secret as the blinds of which it is.
+pub(super) type Words = Zeroizing<Vec<u64>>;
 
 impl Cipher {
     pub(super) fn failed(op: Op) -> impl Fn(dyad_bcp::Error) -> Error {
@@ -55,12 +42,12 @@ impl Cipher {
     }
 
     /// Ciphertexts from C1 to C0, or the other way.
-    fn send(&mut self, op: Op, ciphertexts: &[Ciphertext]) -> Result<()> {
+    pub(super) fn send(&mut self, op: Op, ciphertexts: &[Ciphertext]) -> Result<()> {
         let words = self.ground.key.to_words(ciphertexts).map_err(Self::failed(op))?;
         self.line.swap(op, &words, 0).map(|_| ())
     }
 
-    fn take(&mut self, op: Op, count: usize) -> Result<Vec<Ciphertext>> {
+    pub(super) fn take(&mut self, op: Op, count: usize) -> Result<Vec<Ciphertext>> {
         let words = self.line.swap(op, &[], count * self.ground.key.words())?;
         let admitted = self.ground.key.admit_words(&words);
         admitted.map_err(|error| self.malformed(op, &error))
@@ -80,9 +67,21 @@ impl Cipher {
 
     /// X + add + R at C0, R at C1, of each.
     pub(super) fn reveal(&mut self, op: Op, xs: &[Reveal<'_>]) -> Result<Vec<Ints>> {
-        let ground = Arc::clone(&self.ground);
-        let groups: Vec<Vec<usize>> = xs
-            .iter()
+        for reveal in xs {
+            reveal.check(op)?;
+        }
+        let blinded = xs.iter().filter(|reveal| reveal.behind != Behind::Nothing);
+        self.blind(op, blinded.map(|reveal| reveal.x.shape.len()).sum())?;
+        let ints = if self.ground.holds { self.show(op, xs) } else { self.read(op, xs) }?;
+        let all: Vec<&[Int]> = ints.iter().map(|ints| &**ints).collect();
+        self.tested(op, xs, &all)?;
+        Ok(ints)
+    }
+
+    /// How many entries each ciphertext has that is revealed.
+    fn revealed(&self, xs: &[Reveal<'_>]) -> Vec<Vec<usize>> {
+        let ground = &self.ground;
+        xs.iter()
             .map(|reveal| {
                 let shape = reveal.x.shape;
                 if reveal.x.form() == Some(Form::Packed) {
@@ -92,21 +91,51 @@ impl Cipher {
                 let n = shape.len();
                 (0..n).step_by(ground.slots).map(|at| ground.slots.min(n - at)).collect()
             })
-            .collect();
-        if !ground.holds {
-            let ciphertexts = self.take(op, groups.iter().map(Vec::len).sum())?;
-            let opened = self.opener()?.open(&ciphertexts);
-            let opened = opened.map_err(|error| self.malformed(op, &error))?;
-            let mut opened = opened.iter();
-            return groups
-                .iter()
-                .map(|groups| {
-                    let slots = groups.iter().zip(&mut opened).map(|(n, m)| m.slots(WIDTH, *n));
-                    let ints: dyad_bcp::Result<Vec<_>> = slots.collect();
-                    Ok(ints.map_err(|error| self.malformed(op, &error))?.concat().into())
-                })
-                .collect();
+            .collect()
+    }
+
+    /// C0 opens, and refuses what cannot be.
+    fn read(&mut self, op: Op, xs: &[Reveal<'_>]) -> Result<Vec<Ints>> {
+        let groups = self.revealed(xs);
+        let ciphertexts = self.take(op, groups.iter().map(Vec::len).sum())?;
+        let opened = self.opener()?.open(&ciphertexts);
+        let opened = opened.map_err(|error| self.malformed(op, &error))?;
+        let mut opened = opened.iter();
+        let mut all = Vec::with_capacity(xs.len());
+        for (reveal, groups) in xs.iter().zip(&groups) {
+            let mut ints = Ints::with_capacity(reveal.x.shape.len());
+            for (n, m) in groups.iter().zip(&mut opened) {
+                let slots = m.slots(WIDTH, *n);
+                ints.append(slots.map_err(|error| self.malformed(op, &error))?);
+            }
+            if any_beyond(&ints, &reveal.limit()) {
+                return Err(self.beyond(op, reveal));
+            }
+            all.push(ints);
         }
+        Ok(all)
+    }
+
+    /// Something was opened that no value within its range explains.
+    fn beyond(&self, op: Op, reveal: &Reveal<'_>) -> Error {
+        let who = self.line.who();
+        if reveal.behind == Behind::Nothing {
+            return Error::Beyond { who: who.clone(), op, bound: reveal.bound };
+        }
+        let got = format!("a blinded value beyond 2^{}", reveal.blind_bits());
+        Error::frame(
+            who,
+            op,
+            self.line.peer(),
+            got,
+            "ciphertexts under the unified key, within range",
+        )
+    }
+
+    /// C1 sends x + add + 2^b + R, and keeps 2^b + R.
+    fn show(&mut self, op: Op, xs: &[Reveal<'_>]) -> Result<Vec<Ints>> {
+        let ground = Arc::clone(&self.ground);
+        let groups = self.revealed(xs);
         let (mut bases, mut plain, mut blinds) = (Vec::new(), Vec::new(), Vec::new());
         for (reveal, groups) in xs.iter().zip(&groups) {
             let ints = Self::blinds(op, reveal)?;
@@ -114,11 +143,8 @@ impl Cipher {
                 Body::Known(words) => signed(words[i] as i64),
                 _ => [0; 4],
             };
-            let added: Vec<Int> = ints
-                .iter()
-                .enumerate()
-                .map(|(i, r)| add(&add(r, &signed(reveal.add as i64)), &known(i)))
-                .collect();
+            let added = |(i, r)| add(&add(r, &signed(reveal.add as i64)), &known(i));
+            let added: Ints = ints.iter().enumerate().map(added).collect::<Vec<_>>().into();
             plain.extend(ground.plaintexts(groups, &added));
             match &reveal.x.body {
                 Body::Leaf(leaf) if leaf.form == Form::Packed => {
@@ -139,14 +165,16 @@ impl Cipher {
     fn blinds(op: Op, reveal: &Reveal<'_>) -> Result<Ints> {
         let n = reveal.x.shape.len();
         let offset = power(reveal.bound.into());
-        if !reveal.blinded {
+        if reveal.behind == Behind::Nothing {
             return Ok(vec![offset; n].into());
         }
-        let bits = usize::from(reveal.bound) + 1 + SIGMA;
+        Self::uniform(op, n, reveal.blind_bits(), &offset)
+    }
+
+    /// Uniform below 2^bits, and more by `offset`.
+    pub(super) fn uniform(op: Op, n: usize, bits: usize, offset: &Int) -> Result<Ints> {
         let words = bits.div_ceil(64);
-        let mut bytes = Zeroizing::new(vec![0; 8 * words * n]);
-        let none = |_| Error::Ciphertexts { op, source: dyad_bcp::Error::Randomness };
-        rand::rngs::SysRng.try_fill_bytes(&mut bytes).map_err(none)?;
+        let bytes = drawn(op, 8 * words * n)?;
         let blind = |bytes: &[u8]| {
             let mut r: Int = [0; 4];
             for (word, bytes) in r.iter_mut().zip(bytes.as_chunks::<8>().0) {
@@ -155,7 +183,7 @@ impl Cipher {
             if !bits.is_multiple_of(64) {
                 r[words - 1] &= (1 << (bits % 64)) - 1;
             }
-            add(&r, &offset)
+            add(&r, offset)
         };
         Ok(bytes.chunks_exact(8 * words).map(blind).collect::<Vec<_>>().into())
     }
@@ -194,27 +222,25 @@ impl Cipher {
         let ground = Arc::clone(&self.ground);
         let (bits, packed): (Vec<_>, Vec<_>) =
             leaves.iter().partition(|leaf| leaf.form == Form::Bits);
-        let secrets: Vec<Secret> = packed
-            .iter()
-            .map(|leaf| Secret::new(&ground, leaf.shape, Body::Leaf(Arc::clone(leaf))))
-            .collect();
+        let secrets: Vec<Secret> =
+            packed.iter().map(|leaf| Secret::of_leaf(&ground, leaf)).collect();
         let reveals: Vec<_> = secrets
             .iter()
-            .map(|x| Reveal { x, add: 0, bound: VALUE_BITS as u8, blinded: true })
+            .map(|x| Reveal { x, add: 0, bound: VALUE_BITS as u8, behind: Behind::Blind })
             .collect();
         let opened = if packed.is_empty() { vec![] } else { self.reveal(op, &reveals)? };
         let shares: Vec<u64> = bits.iter().flat_map(|leaf| leaf.bits.iter().copied()).collect();
         let numbers = self.numbers(op, &shares)?;
         // What each cloud adds to the entries, packed ones first.
-        let mine: Vec<[u64; 5]> = opened
-            .iter()
-            .flat_map(|ints| ints.iter())
-            .map(|x| {
-                let x = super::int::unsigned(x);
-                if ground.holds { neg(&x) } else { x }
-            })
-            .chain(numbers.iter().map(|share| self.lifted(share)))
-            .collect();
+        let count = opened.iter().map(|ints| ints.len()).sum::<usize>() + numbers.len();
+        let mut mine: Zeroizing<Vec<[u64; 5]>> = Zeroizing::new(Vec::with_capacity(count));
+        for x in opened.iter().flat_map(|ints| ints.iter()) {
+            let x = super::int::unsigned(x);
+            mine.push(if ground.holds { neg(&x) } else { x });
+        }
+        for share in numbers.iter() {
+            mine.push(self.lifted(share));
+        }
         let plain = ground.plaintexts(&vec![1; mine.len()], &mine);
         let dealt = self.deal(op, &plain, mine.len())?;
         let mut singles = if ground.holds {
@@ -288,14 +314,14 @@ impl Cipher {
         if self.ground.holds {
             return Ok(self.correlate(op, &[], bits)?.1);
         }
-        let signs: Vec<Int> = bits.iter().map(|c| flipped(*c, &signed(1))).collect();
+        let signs: Ints = bits.iter().map(|c| flipped(*c, &signed(1))).collect::<Vec<_>>().into();
         let (shares, _) = self.correlate(op, &signs, &[])?;
         let shares = shares.iter().zip(bits).map(|(share, c)| add(share, &signed(*c as i64)));
         Ok(shares.collect::<Vec<_>>().into())
     }
 
     /// Shares by XOR of [a < b] on the low bits, a at C0 and b at C1; bits one by one.
-    pub(super) fn compare(&mut self, op: Op, asked: &[(u8, Vec<u64>)]) -> Result<Vec<Vec<u64>>> {
+    pub(super) fn compare(&mut self, op: Op, asked: &[(u8, Words)]) -> Result<Vec<Vec<u64>>> {
         // All of one width together.
         let mut widths: BTreeMap<u8, Vec<usize>> = BTreeMap::new();
         for (i, (bits, values)) in asked.iter().enumerate() {
@@ -305,7 +331,9 @@ impl Cipher {
         }
         let mut answers = vec![vec![]; asked.len()];
         for (bits, which) in widths {
-            let values: Vec<u64> = which.iter().flat_map(|i| asked[*i].1.iter().copied()).collect();
+            let count = which.iter().map(|i| asked[*i].1.len()).sum();
+            let mut values = Words::new(Vec::with_capacity(count));
+            which.iter().for_each(|i| values.extend_from_slice(&asked[*i].1));
             self.transfers(op)?;
             let transfers = self.transfers.as_mut().unwrap_or_else(|| unreachable!("begun"));
             let less = transfers.less(&mut self.line, op, bits, &values)?;

@@ -14,7 +14,8 @@
 //! of [XY] is the integer XY, whatever the sizes on the way: all of it is linear modulo N.
 
 use super::Cipher;
-use super::int::{Wide, add, mul, neg, power, widened};
+use super::int::{Ints, Wide, add, mul, neg, power, widened};
+use super::range::{Behind, Reveal};
 use super::secret::{Form, Secret};
 use super::veil::{Inner, Veil};
 use crate::engine::{Product, Transpose};
@@ -23,6 +24,7 @@ use crate::tensor::{Meta, Shape, View, viewed};
 use dyad_bcp::matrix::{Int, SecretMatrix};
 use dyad_bcp::{Ciphertext, Plaintext};
 use std::sync::Arc;
+use zeroize::Zeroizing;
 
 /// What C0 is to encrypt of -X~, for whom it has not yet.
 enum Want<'a> {
@@ -48,7 +50,7 @@ impl Want<'_> {
     }
 
     /// -X~, at C0.
-    fn ints(&self) -> Vec<Int> {
+    fn ints(&self) -> Ints {
         let ints = match self {
             Self::Singles(x) => x.0.ints.to_vec(),
             Self::Rows(x, rows) => {
@@ -58,7 +60,8 @@ impl Want<'_> {
             }
             Self::Packed(x, transposed) => turned(&x.0.ints, x.shape(), *transposed),
         };
-        ints.iter().map(neg).collect()
+        let ints = Ints::from(ints);
+        ints.iter().map(neg).collect::<Vec<_>>().into()
     }
 
     /// Keeps what came.
@@ -132,14 +135,22 @@ fn single_ciphertexts(x: &Veil) -> Vec<Ciphertext> {
     }
 }
 
+/// Products of blinded values, or of blinds.
+type Wides = Zeroizing<Vec<Wide>>;
+
 /// X Y, both in words enough.
-fn multiplied(x: &[Int], y: &[Int], rows: usize, inner: usize, cols: usize) -> Vec<Wide> {
+fn multiplied(x: &[Int], y: &[Int], rows: usize, inner: usize, cols: usize) -> Wides {
     let entry = |i: usize, j: usize| {
         (0..inner).fold([0; 8], |sum: Wide, k| {
             add(&sum, &mul(&widened(&x[i * inner + k]), &widened(&y[k * cols + j])))
         })
     };
-    (0..rows).flat_map(|i| (0..cols).map(move |j| entry(i, j))).collect()
+    // As long as it gets from the first: one that grows would leave what it held behind.
+    let mut all = Zeroizing::new(vec![[0; 8]; rows * cols]);
+    for (at, out) in all.iter_mut().enumerate() {
+        *out = entry(at / cols, at % cols);
+    }
+    all
 }
 
 impl Cipher {
@@ -176,7 +187,7 @@ impl Cipher {
         op: Op,
         wants: &[Want<'_>],
         groups: &[usize],
-        product: impl FnOnce() -> Vec<Wide>,
+        product: impl FnOnce() -> Wides,
     ) -> Result<Vec<Ciphertext>> {
         let ground = Arc::clone(&self.ground);
         let sizes: Vec<Vec<usize>> = wants.iter().map(Want::groups).collect();
@@ -201,18 +212,19 @@ impl Cipher {
         let inner = if t.first() { x.shape().rows } else { x.shape().cols };
         let form = if ground.packs(out) { Form::Packed } else { Form::Single };
         let groups = ground.groups(form, out);
+        let reach = x.0.x.reach.most() * y.0.x.reach.most() * inner as f64;
         let mut wants: Vec<Want<'_>> = singles(x).into_iter().collect();
         let packed = &y.0.packed[usize::from(t.second())];
         if packed.get().is_none() {
             wants.push(Want::Packed(y, t.second()));
         }
-        let a = turned(&x.0.ints, x.shape(), t.first());
-        let b = turned(&y.0.ints, y.shape(), t.second());
+        let a = Ints::from(turned(&x.0.ints, x.shape(), t.first()));
+        let b = Ints::from(turned(&y.0.ints, y.shape(), t.second()));
         // X~ Y~ at C0, R S at C1.
         let whole = || multiplied(&a, &b, rows, inner, cols);
         let product = self.encrypted(op, &wants, &groups, whole)?;
         if !ground.holds {
-            return Ok(Secret::leaf(&ground, out, Form::Packed, Vec::new));
+            return Ok(Secret::leaf(&ground, out, Form::Packed, reach, Vec::new));
         }
         let key = &ground.key;
         let failed = Self::failed(op);
@@ -220,7 +232,7 @@ impl Cipher {
             key.add_plain_many(&product, &ground.plaintexts(&groups, &whole())).map_err(&failed)?;
         if inner > 0 {
             let Inner { bits, signed, .. } = &*y.0;
-            let s = SecretMatrix::new(inner, cols, b, *bits, *signed).map_err(&failed)?;
+            let s = SecretMatrix::new(inner, cols, b.to_vec(), *bits, *signed).map_err(&failed)?;
             let x_tilde = turned(&single_ciphertexts(x), x.shape(), t.first());
             let products = key.times_matrix(&x_tilde, &s).map_err(&failed)?;
             sum = key.add_many(&sum, &ground.pack(&products, &groups)).map_err(&failed)?;
@@ -237,7 +249,7 @@ impl Cipher {
             let products = turned(&products, Shape::new(count, rows), true);
             sum = key.add_many(&sum, &products).map_err(&failed)?;
         }
-        Ok(Secret::leaf(&ground, out, Form::Packed, || sum))
+        Ok(Secret::leaf(&ground, out, Form::Packed, reach, || sum))
     }
 
     fn entries(&mut self, op: Op, x: &Veil, y: &Veil, out: Shape) -> Result<Secret> {
@@ -247,11 +259,14 @@ impl Cipher {
             wants.extend(singles(y));
         }
         let groups = vec![1; out.len()];
+        let reach = x.0.x.reach.most() * y.0.x.reach.most();
         let pairs = || x.0.ints.iter().zip(y.0.ints.iter());
-        let whole = || pairs().map(|(x, y)| mul::<8>(&widened(x), &widened(y))).collect::<Vec<_>>();
+        let whole = || -> Wides {
+            pairs().map(|(x, y)| mul::<8>(&widened(x), &widened(y))).collect::<Vec<_>>().into()
+        };
         let product = self.encrypted(op, &wants, &groups, whole)?;
         if !ground.holds {
-            return Ok(Secret::of_singles(&ground, out, Vec::new));
+            return Ok(Secret::of_singles(&ground, out, reach, Vec::new));
         }
         let key = &ground.key;
         let failed = Self::failed(op);
@@ -261,7 +276,7 @@ impl Cipher {
             let scaled = self.scaled(&single_ciphertexts(tilde), other);
             sum = key.add_many(&sum, &scaled.map_err(&failed)?).map_err(&failed)?;
         }
-        Ok(Secret::of_singles(&ground, out, || sum))
+        Ok(Secret::of_singles(&ground, out, reach, || sum))
     }
 
     /// Each times its own secret number.
@@ -269,7 +284,7 @@ impl Cipher {
         let key = &self.ground.key;
         let Inner { ints, bits, signed, .. } = &*by.0;
         let offset = if *signed { power(*bits) } else { [0; 4] };
-        let exponents: Vec<Int> = ints.iter().map(|s| add(s, &offset)).collect();
+        let exponents = Ints::from(ints.iter().map(|s| add(s, &offset)).collect::<Vec<_>>());
         let exponents = self.ground.plaintexts(&vec![1; x.len()], &exponents);
         let scaled = key.scale_many_bounded(x, &exponents, bits + usize::from(*signed))?;
         if *signed { key.sub_many(&scaled, &key.shift_many(x, *bits)?) } else { Ok(scaled) }
@@ -282,16 +297,18 @@ impl Cipher {
         let reveals: Vec<_> = settled
             .iter()
             .zip(xs)
-            .map(|(x, (_, meta))| super::moves::Reveal {
-                x,
-                add: 0,
-                bound: super::bound_of(*meta),
-                blinded: true,
+            .map(|(x, (_, meta))| {
+                let bound = super::bound_of(*meta);
+                Reveal { x, add: 0, bound, behind: Behind::Mask }
             })
             .collect();
+        // R, 2^b and a value that may have left its bound, before it is known that it has not.
+        let bits: Vec<usize> = reveals.iter().map(|reveal| reveal.blind_bits() + 1).collect();
         let ints = self.reveal(op, &reveals)?;
-        let bits: Vec<usize> =
-            reveals.iter().map(|reveal| super::moves::blinded_bits(reveal.bound)).collect();
+        // The test is of the tensor and of what it was made ready for the opening as.
+        for (x, (given, _)) in settled.iter().zip(xs) {
+            given.reach.lower(x.reach.most());
+        }
         let all = settled.into_iter().zip(ints).zip(bits);
         Ok(all.map(|((x, ints), bits)| Veil::new(x, ints, bits, false)).collect())
     }

@@ -14,17 +14,16 @@
 //! tensor; the engine then has C0 encrypt its entries one by one.
 
 use super::int::{add, mul, signed};
+use super::range::{BLIND_BITS, Reach};
 use crate::tensor::{Axis, Shape, Tensor, View, joined, viewed};
 use dyad_bcp::matrix::Int;
 use dyad_bcp::{Ciphertext, Plaintext, PublicKey};
 use std::sync::{Arc, OnceLock};
 
-/// Bits of a slot: a value and its sign, a blind that exceeds them by 80 bits, a carry.
-pub(super) const WIDTH: usize = VALUE_BITS + 1 + SIGMA + 1;
+/// Bits of a slot: a blind, 80 bits longer than a value and its sign, and a carry.
+pub(super) const WIDTH: usize = BLIND_BITS + 1;
 /// |z| <= 2^63 for every value of a run.
 pub(super) const VALUE_BITS: usize = 63;
-/// What a blind exceeds what it hides by.
-pub(super) const SIGMA: usize = 80;
 
 /// What all tensors of a run share.
 pub(super) struct Ground {
@@ -116,6 +115,8 @@ pub struct Secret {
     pub(super) ground: Arc<Ground>,
     pub(super) shape: Shape,
     pub(super) body: Body,
+    /// The same for all copies.
+    pub(super) reach: Reach,
 }
 
 #[derive(Clone)]
@@ -144,6 +145,7 @@ pub(super) struct Leaf {
     pub(super) bits: Vec<u64>,
     /// One by one, once somebody wanted them so.
     pub(super) singles: OnceLock<Vec<Ciphertext>>,
+    reach: Reach,
 }
 
 pub(super) enum Later {
@@ -155,18 +157,26 @@ pub(super) enum Later {
 }
 
 impl Secret {
-    pub(super) fn new(ground: &Arc<Ground>, shape: Shape, body: Body) -> Self {
-        Self { ground: Arc::clone(ground), shape, body }
+    /// |z| <= reach, whatever a program declares.
+    fn new(ground: &Arc<Ground>, shape: Shape, body: Body, reach: f64) -> Self {
+        Self { ground: Arc::clone(ground), shape, body, reach: Reach::new(reach) }
     }
 
     pub(super) fn known(ground: &Arc<Ground>, shape: Shape, words: Vec<u64>) -> Self {
-        Self::new(ground, shape, Body::Known(Arc::new(words)))
+        let reach = Reach::of_words(&words);
+        Self::new(ground, shape, Body::Known(Arc::new(words)), reach)
+    }
+
+    /// The very tensor of which this is a leaf.
+    pub(super) fn of_leaf(ground: &Arc<Ground>, leaf: &Arc<Leaf>) -> Self {
+        let (shape, reach) = (leaf.shape, leaf.reach.clone());
+        Self { ground: Arc::clone(ground), shape, body: Body::Leaf(Arc::clone(leaf)), reach }
     }
 
     pub(super) fn bits(ground: &Arc<Ground>, shape: Shape, bits: Vec<u64>) -> Self {
-        let leaf =
-            Leaf { form: Form::Bits, shape, ciphertexts: vec![], bits, singles: OnceLock::new() };
-        Self::new(ground, shape, Body::Leaf(Arc::new(leaf)))
+        let (form, reach) = (Form::Bits, Reach::new(1.0));
+        let leaf = Leaf { form, shape, ciphertexts: vec![], bits, singles: OnceLock::new(), reach };
+        Self::of_leaf(ground, &Arc::new(leaf))
     }
 
     /// Of ciphertexts in this form, made only where they are held.
@@ -174,12 +184,13 @@ impl Secret {
         ground: &Arc<Ground>,
         shape: Shape,
         form: Form,
+        reach: f64,
         ciphertexts: impl FnOnce() -> Vec<Ciphertext>,
     ) -> Self {
         let form = if ground.packs(shape) { form } else { Form::Single };
         let ciphertexts = if ground.holds { ciphertexts() } else { vec![] };
-        let leaf = Leaf { form, shape, ciphertexts, bits: vec![], singles: OnceLock::new() };
-        Self::new(ground, shape, Body::Leaf(Arc::new(leaf)))
+        let (bits, singles, reach) = (vec![], OnceLock::new(), Reach::new(reach));
+        Self::of_leaf(ground, &Arc::new(Leaf { form, shape, ciphertexts, bits, singles, reach }))
     }
 
     /// The form a result is packed in.
@@ -191,8 +202,8 @@ impl Secret {
         }
     }
 
-    fn later(&self, shape: Shape, what: Later) -> Self {
-        Self::new(&self.ground, shape, Body::Later(Arc::new(what)))
+    fn later(&self, shape: Shape, what: Later, reach: f64) -> Self {
+        Self::new(&self.ground, shape, Body::Later(Arc::new(what)), reach)
     }
 
     /// Its ciphertexts packed, or one by one: of what is neither bits nor to be done later.
@@ -266,8 +277,9 @@ impl Secret {
                     ciphertexts: singles.clone(),
                     bits: vec![],
                     singles: OnceLock::new(),
+                    reach: self.reach.clone(),
                 };
-                Self::new(&self.ground, self.shape, Body::Leaf(Arc::new(single)))
+                Self::of_leaf(&self.ground, &Arc::new(single))
             }
             Body::Later(_) => self.settled(),
             _ => self.clone(),
@@ -284,7 +296,7 @@ impl Secret {
             Body::Leaf(leaf) => {
                 let all = &leaf.ciphertexts;
                 let picked = || at.iter().map(|i| all[*i as usize].clone()).collect();
-                Self::of_singles(&self.ground, shape, picked)
+                Self::of_singles(&self.ground, shape, self.reach.most(), picked)
             }
             Body::Later(_) => unreachable!("settled"),
         }
@@ -294,18 +306,25 @@ impl Secret {
     pub(super) fn of_singles(
         ground: &Arc<Ground>,
         shape: Shape,
+        reach: f64,
         ciphertexts: impl FnOnce() -> Vec<Ciphertext>,
     ) -> Self {
         let ciphertexts = if ground.holds { ciphertexts() } else { vec![] };
-        let form = Form::Single;
-        let leaf = Leaf { form, shape, ciphertexts, bits: vec![], singles: OnceLock::new() };
-        Self::new(ground, shape, Body::Leaf(Arc::new(leaf)))
+        let (form, bits) = (Form::Single, vec![]);
+        let (singles, reach) = (OnceLock::new(), Reach::new(reach));
+        Self::of_leaf(ground, &Arc::new(Leaf { form, shape, ciphertexts, bits, singles, reach }))
     }
 
-    fn of(&self, shape: Shape, form: Form, made: impl FnOnce() -> Vec<Ciphertext>) -> Self {
+    fn of(
+        &self,
+        shape: Shape,
+        form: Form,
+        reach: f64,
+        made: impl FnOnce() -> Vec<Ciphertext>,
+    ) -> Self {
         match form {
-            Form::Packed => Self::leaf(&self.ground, shape, form, made),
-            _ => Self::of_singles(&self.ground, shape, made),
+            Form::Packed => Self::leaf(&self.ground, shape, form, reach, made),
+            _ => Self::of_singles(&self.ground, shape, reach, made),
         }
     }
 }
@@ -343,10 +362,12 @@ impl Tensor for Secret {
                 if known.is_empty() { vec![0; shape.len()] } else { Tensor::linear(&known) };
             return Self::known(ground, shape, words);
         }
+        let reaches = terms.iter().map(|(k, x)| (*k, x.reach.most()));
+        let reach = Reach::of_sum(reaches);
         let Some(form) = common(secret.iter().map(|(_, x)| *x)) else {
-            return first.later(shape, Later::Linear(owned(terms)));
+            return first.later(shape, Later::Linear(owned(terms)), reach);
         };
-        first.of(shape, form, || {
+        first.of(shape, form, reach, || {
             let key = &ground.key;
             let part = |negative: bool| {
                 let terms = secret.iter().filter(|(k, _)| (*k < 0) == negative);
@@ -391,9 +412,11 @@ impl Tensor for Secret {
             })
         };
         let groups = self.form().map(|form| self.ground.groups(form, self.shape));
+        let most = factors.iter().map(|k| (*k as i64).unsigned_abs()).max().unwrap_or(0);
+        let reach = most as f64 * self.reach.most();
         match (self.form(), groups) {
             (Some(form @ (Form::Packed | Form::Single)), Some(groups)) if alike(&groups) => self
-                .of(self.shape, form, || {
+                .of(self.shape, form, reach, || {
                     let mut at = 0;
                     let first = groups.iter().map(|count| {
                         at += count;
@@ -402,29 +425,33 @@ impl Tensor for Secret {
                     let first: Vec<i64> = first.collect();
                     sound(weighed(&self.ground.key, &self.as_form(form), &first))
                 }),
-            _ => self.later(self.shape, Later::Weigh(self.clone(), factors.to_vec())),
+            _ => self.later(self.shape, Later::Weigh(self.clone(), factors.to_vec()), reach),
         }
     }
 
     fn view(&self, of: Shape, view: &View<'_>) -> Self {
         let shape = view.shape(of).unwrap_or_else(|what| unreachable!("checked: {what}"));
+        let reach = self.reach.most();
+        let later = || self.later(shape, Later::Pick(self.clone(), places(of, view)), reach);
         match &self.body {
             Body::Known(words) => Self::known(&self.ground, shape, words.view(of, view)),
             Body::Leaf(leaf) => match leaf.form {
                 Form::Single => {
-                    Self::of_singles(&self.ground, shape, || viewed(&leaf.ciphertexts, of, view))
+                    let made = || viewed(&leaf.ciphertexts, of, view);
+                    Self::of_singles(&self.ground, shape, reach, made)
                 }
                 Form::Bits => Self::bits(&self.ground, shape, viewed(&leaf.bits, of, view)),
                 Form::Packed => match view {
                     View::Rows(_) | View::RepeatRow(_) => {
                         let blocks = Shape::new(of.rows, self.ground.row(of).1);
-                        self.of(shape, Form::Packed, || viewed(&leaf.ciphertexts, blocks, view))
+                        let made = || viewed(&leaf.ciphertexts, blocks, view);
+                        self.of(shape, Form::Packed, reach, made)
                     }
                     _ if shape == of && !matches!(view, View::Transpose) => self.clone(),
-                    _ => self.later(shape, Later::Pick(self.clone(), places(of, view))),
+                    _ => later(),
                 },
             },
-            Body::Later(_) => self.later(shape, Later::Pick(self.clone(), places(of, view))),
+            Body::Later(_) => later(),
         }
     }
 
@@ -447,16 +474,18 @@ impl Tensor for Secret {
             let sum = sums.reduce(|x, y| sound(self.ground.key.add_many(&x, &y)));
             sum.unwrap_or_else(|| vec![self.ground.zero(); count])
         };
+        let terms = if axis == Axis::Rows { of.rows } else { of.cols };
+        let reach = self.reach.most() * terms as f64;
         match &self.body {
             Body::Known(words) => Self::known(&self.ground, shape, words.sum(of, axis)),
             Body::Leaf(leaf) if leaf.form == Form::Single => {
-                Self::of_singles(&self.ground, shape, || summed(&leaf.ciphertexts, of))
+                Self::of_singles(&self.ground, shape, reach, || summed(&leaf.ciphertexts, of))
             }
             Body::Leaf(leaf) if leaf.form == Form::Packed && axis == Axis::Rows => {
                 let blocks = Shape::new(of.rows, self.ground.row(of).1);
-                self.of(shape, Form::Packed, || summed(&leaf.ciphertexts, blocks))
+                self.of(shape, Form::Packed, reach, || summed(&leaf.ciphertexts, blocks))
             }
-            _ => self.later(shape, Later::Sum(self.clone(), axis)),
+            _ => self.later(shape, Later::Sum(self.clone(), axis), reach),
         }
     }
 
@@ -477,9 +506,10 @@ impl Tensor for Secret {
         if let Some(known) = known {
             return Self::known(&first.ground, shape, Tensor::join(&known, axis));
         }
+        let reach = parts.iter().map(|(x, _)| x.reach.most()).fold(0.0, f64::max);
         match common(parts.iter().map(|(x, _)| *x)) {
             Some(form) if form == Form::Single || axis == Axis::Rows => {
-                first.of(shape, form, || {
+                first.of(shape, form, reach, || {
                     let all: Vec<_> = parts.iter().map(|(x, s)| (x.as_form(form), *s)).collect();
                     let blocks: Vec<(&[Ciphertext], Shape)> =
                         all.iter().map(|(x, shape)| (x.as_slice(), *shape)).collect();
@@ -488,7 +518,7 @@ impl Tensor for Secret {
             }
             _ => {
                 let parts = parts.iter().map(|(x, _)| (*x).clone()).collect();
-                first.later(shape, Later::Join(parts, axis))
+                first.later(shape, Later::Join(parts, axis), reach)
             }
         }
     }

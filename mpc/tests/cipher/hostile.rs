@@ -99,10 +99,13 @@ fn c0_refuses_what_lies_beyond_the_slots() {
     let world = World::new(512);
     // An encryption of N - 1, of what C1 should never send.
     let params = world.key.params();
-    let m = Plaintext::from_biguint(params, &(params.n() - 1u8)).unwrap();
-    let words = world.key.to_words(&[world.key.encrypt(&m).unwrap()]).unwrap();
-    let [zero, _] = run(&world, 0, alter(MASK, number(0, words)));
-    refused(&zero, "C0", "mask");
+    // And of what a slot would hold, but no mask of 20 bits makes.
+    for m in [params.n() - 1u8, num_bigint::BigUint::from(1u8) << 120u8] {
+        let m = Plaintext::from_biguint(params, &m).unwrap();
+        let words = world.key.to_words(&[world.key.encrypt(&m).unwrap()]).unwrap();
+        let [zero, _] = run(&world, 0, alter(MASK, number(0, words)));
+        refused(&zero, "C0", "mask");
+    }
 }
 
 #[test]

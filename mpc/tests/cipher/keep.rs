@@ -1,128 +1,96 @@
-//! What outlives a run: kept at C1 alone, the same numbers in another run, released once and for all
-//! with randomness of its own.
+//! Checkpoints of ciphertexts: bits that are no numbers yet and what waits are kept as what they
+//! are worth, and another attempt goes on from there.
 
 use super::world::World;
-use dyad_mpc::cipher::{Release, Secret};
-use dyad_mpc::engine::Audience;
-use dyad_mpc::tensor::{Meta, Shape};
-use dyad_mpc::together::{Input, Lines, Setup, two_on_ciphertexts};
-use dyad_mpc::{Cipher, Contract, Error, Result, Session};
+use dyad_mpc::cipher::Kept;
+use dyad_mpc::engine::{Audience, Engine};
+use dyad_mpc::tensor::{Meta, View};
+use dyad_mpc::together::{Input, Lines, Setup, clear_engine, two_on_ciphertexts};
+use dyad_mpc::{Cipher, Error, Opened, Result, Session, Shared, Shift};
 
-/// Packed in rows of several ciphertexts, in columns, and as public numbers.
-const SHAPES: [(usize, usize); 3] = [(3, 9), (4, 1), (2, 5)];
-const TOP: i64 = (1 << 62) - 1;
-
-fn metas() -> Vec<Meta> {
-    SHAPES.iter().map(|(rows, cols)| Meta::new(*rows, *cols, 0, 62)).collect()
-}
+const META: Meta = Meta::new(3, 4, 10, 20);
+const NAMES: [&str; 4] = ["packed", "bits", "waiting", "known"];
 
 fn inputs() -> Vec<Input> {
-    let edge = |i: usize| [0, 1, -1, TOP, -TOP, 77, -(1 << 40)][i % 7] as u64;
-    let input = |(i, meta): (usize, Meta)| {
-        Input::new(&format!("x {i}"), meta, (0..meta.shape.len()).map(edge).collect())
-    };
-    metas().into_iter().enumerate().map(input).collect()
+    let words = (0..12i64).map(|i| ((i - 6) * 1111) as u64).collect();
+    vec![Input::new("x", META, words)]
 }
 
-type Kept = Vec<Vec<u64>>;
-
-/// A run on both sides, with what each is given first.
-fn both<T: Send>(
-    world: &World,
-    inputs: &[Input],
-    kept: [&Kept; 2],
-    work: impl Fn(&mut Session<Cipher>) -> Result<T> + Sync,
-) -> [Result<T>; 2] {
-    let setup = Setup::new(inputs, Lines::Memory).unwrap();
-    let given = |side: usize, engine: &mut Cipher| {
-        for (i, (words, meta)) in kept[side].iter().zip(metas()).enumerate() {
-            engine.give_kept(&format!("x {i}"), meta, words.clone());
-        }
-    };
-    let end = |side: dyad_mpc::prg::Party, mut engine: Cipher, contract: &Contract| {
-        given(side.index(), &mut engine);
-        engine.greet(contract)?;
-        work(&mut Session::new(engine))
-    };
-    two_on_ciphertexts(&world.key, world.opener(), [0; 32], setup, end).unwrap()
+/// One of each form.
+fn first<E: Engine>(e: &mut Session<E>) -> Result<Vec<Shared<E>>> {
+    let x = e.input("x", META)?;
+    let (y, b) = e.relu(&[(&x, Shift::nearest(3))])?.pop().unwrap();
+    let bits = e.number(&b)?;
+    let turned = e.view(&x, &View::Transpose)?;
+    let waiting = e.linear(&[(3, &turned)])?;
+    let known = e.public(META, &[5; 12])?;
+    Ok(vec![y, bits, waiting, known])
 }
 
-/// What each cloud keeps of the inputs.
-fn keep(world: &World) -> [Kept; 2] {
-    let kept = both(world, &inputs(), [&vec![], &vec![]], |e| {
-        let mut kept = vec![];
-        for (i, meta) in metas().into_iter().enumerate() {
-            let x = e.input(&format!("x {i}"), meta)?;
-            kept.push(Secret::kept(x.data()).unwrap());
-        }
-        Ok(kept)
+fn second<E: Engine>(e: &mut Session<E>, state: &[Shared<E>]) -> Result<Vec<E::Opened>> {
+    let [y, bits, waiting, known] = state else { unreachable!("four") };
+    let turned = e.view(waiting, &View::Transpose)?;
+    let masked = e.mask(&[bits, &turned])?;
+    let chosen = e.multiply(&masked[0], &masked[1])?;
+    e.open(&[y, bits, &chosen, known], Audience::All)
+}
+
+fn kept(world: &World) -> ([Vec<Kept>; 2], Vec<Meta>) {
+    let setup = Setup::new(&inputs(), Lines::Memory).unwrap();
+    let ends = two_on_ciphertexts(&world.key, world.opener(), [0; 32], setup, |_, engine, _| {
+        let mut e = Session::new(engine);
+        let state = first(&mut e)?;
+        let metas: Vec<Meta> = state.iter().map(dyad_mpc::Shared::<Cipher>::meta).collect();
+        Ok::<_, Error>((e.keep(&state.iter().collect::<Vec<_>>())?, metas))
     });
-    kept.map(Result::unwrap)
+    let [(zero, metas), (one, _)] = ends.unwrap().map(Result::unwrap);
+    ([zero, one], metas)
 }
 
-fn open(e: &mut Session<Cipher>) -> Result<Vec<Vec<u64>>> {
-    let all = metas().into_iter().enumerate().map(|(i, meta)| e.input(&format!("x {i}"), meta));
-    let all = all.collect::<Result<Vec<_>>>()?;
-    let opened = e.open(&all.iter().collect::<Vec<_>>(), Audience::All)?;
-    Ok(opened.into_iter().map(|opened| opened.words).collect())
-}
-
-#[test]
-fn what_is_kept_is_the_same_in_another_run() {
-    for bits in [256, 512, 1024] {
-        let world = World::new(bits);
-        let [zero, one] = keep(&world);
-        assert!(zero.iter().all(Vec::is_empty), "C0 keeps nothing");
-        let ends = both(&world, &[], [&zero, &one], open);
-        let expected: Vec<_> = inputs().into_iter().map(|input| input.words).collect();
-        for end in ends {
-            assert_eq!(end.unwrap(), expected, "{bits} bits");
+fn resumed(world: &World, kept: &[Vec<Kept>; 2], metas: &[Meta]) -> [Result<Vec<Opened>>; 2] {
+    let setup = Setup::new(&[], Lines::Memory).unwrap();
+    let work = |side: dyad_mpc::prg::Party, mut engine: Cipher, _: &dyad_mpc::Contract| {
+        for ((name, meta), kept) in NAMES.iter().zip(metas).zip(&kept[side.index()]) {
+            engine.give_kept(name, *meta, kept.clone());
         }
-    }
+        let mut e = Session::new(engine);
+        let state: Result<Vec<_>> =
+            NAMES.iter().zip(metas).map(|(name, meta)| e.input(name, *meta)).collect();
+        second(&mut e, &state?)
+    };
+    two_on_ciphertexts(&world.key, world.opener(), [0; 32], setup, work).unwrap()
 }
 
 #[test]
-fn what_was_not_kept_is_refused() {
+fn an_attempt_goes_on_from_what_another_kept() {
     let world = World::new(512);
-    let [zero, one] = keep(&world);
-    let mut short = one.clone();
-    short[0].pop();
-    let mut none = one.clone();
-    none[1].fill(0);
-    let own = vec![vec![1]; 3];
-    for (zero, one, side) in [(&zero, &short, 1), (&zero, &none, 1), (&own, &one, 0)] {
-        let ends = both(&world, &[], [zero, one], open);
-        let error = ends[side].as_ref().unwrap_err();
-        assert!(matches!(error, Error::Input { .. }), "{error}");
-        assert!(error.to_string().contains("kept"), "{error}");
+    let (kept, metas) = kept(&world);
+    assert!(kept[0].iter().all(|kept| kept.words.is_empty()));
+    let mut e = Session::new(clear_engine(&inputs()));
+    let state = first(&mut e).unwrap();
+    let expected = second(&mut e, &state).unwrap();
+    assert!(expected[1].words.contains(&0) && expected[1].words.contains(&1));
+    for end in resumed(&world, &kept, &metas) {
+        assert_eq!(end.unwrap(), expected);
     }
 }
 
 #[test]
-fn a_release_opens_to_the_very_words() {
-    for bits in [256, 512, 2048] {
-        let world = World::new(bits);
-        let [_, one] = keep(&world);
-        let release = Release::of(&world.key, metas().into_iter().map(|meta| meta.shape));
-        let sealed = release.seal(&one.concat()).unwrap();
-        assert_eq!(sealed.len(), release.len());
-        let opened = world.master.decrypt_many(&world.known, &sealed).unwrap();
-        let expected: Vec<u64> = inputs().into_iter().flat_map(|input| input.words).collect();
-        assert_eq!(*release.read(&opened).unwrap(), expected, "{bits} bits");
-        // Twice: other ciphertexts, of the same.
-        let again = release.seal(&one.concat()).unwrap();
-        for (one, other) in sealed.iter().zip(&again) {
-            assert_ne!(one.head().to_bytes(), other.head().to_bytes());
-        }
-        assert!(release.seal(&one[0]).is_err(), "another model's");
-        assert!(release.read(&opened[1..]).is_err(), "cut short");
-        // A slot that holds more than a word.
-        let shape = [Shape::new(1, 1)];
-        let one = Release::of(&world.key, shape);
-        let wide = dyad_bcp::Plaintext::from_biguint(world.key.params(), &(1u8.into()));
-        assert!(one.read(&[wide.unwrap()]).is_ok());
-        let wide = num_bigint::BigUint::from(1u8) << 64;
-        let wide = dyad_bcp::Plaintext::from_biguint(world.key.params(), &wide).unwrap();
-        assert!(one.read(&[wide]).is_err(), "2^64 is no word");
+fn what_was_kept_and_is_damaged_is_refused_by_name() {
+    let world = World::new(512);
+    let (whole, metas) = kept(&world);
+    let damages: [fn(&mut Kept); 3] = [
+        |kept| kept.words.truncate(kept.words.len() - 1),
+        |kept| kept.words[..16].fill(0),
+        |kept| kept.words[16..32].fill(u64::MAX),
+    ];
+    for damage in damages {
+        let mut kept = whole.clone();
+        damage(&mut kept[1][1]);
+        let [zero, one] = resumed(&world, &kept, &metas);
+        let error = one.unwrap_err();
+        assert!(matches!(&error, Error::Input { name, .. } if name == "bits"), "{error}");
+        assert!(error.to_string().contains("older checkpoint"), "{error}");
+        assert!(zero.is_err());
     }
 }

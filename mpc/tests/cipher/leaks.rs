@@ -13,12 +13,22 @@ use std::sync::{Arc, Mutex};
 
 const HEADER: usize = dyad_mpc::wire::HEADER;
 /// Bits of a slot.
-const WIDTH: usize = 145;
+pub(super) const WIDTH: usize = 145;
 
 /// C0 with a notebook.
-struct Curious {
+pub(super) struct Curious {
     world: World,
-    seen: Arc<Mutex<Vec<Plaintext>>>,
+    seen: Notes,
+}
+
+/// What C0 opened.
+type Notes = Arc<Mutex<Vec<Plaintext>>>;
+
+impl Curious {
+    pub(super) fn new(world: &World) -> (Box<dyn Opener>, Notes) {
+        let seen = Notes::default();
+        (Box::new(Self { world: world.clone(), seen: Arc::clone(&seen) }), seen)
+    }
 }
 
 impl Opener for Curious {
@@ -38,8 +48,7 @@ fn view(value: impl Fn(usize) -> i64) -> (Vec<[u64; 4]>, [Vec<Bytes>; 2]) {
     let program = Small { rows: 500, steps: 1, shift: 12 };
     let world = World::new(512);
     let slots = (512 - 2) / WIDTH;
-    let seen = Arc::new(Mutex::new(vec![]));
-    let opener = Box::new(Curious { world: world.clone(), seen: Arc::clone(&seen) });
+    let (opener, seen) = Curious::new(&world);
     let mut setup = Setup::new(&program.inputs(value), Lines::Memory).unwrap();
     setup.attempt = ATTEMPT;
     let (zero, from_one) = recorded(setup.clouds.0);
@@ -63,7 +72,7 @@ fn view(value: impl Fn(usize) -> i64) -> (Vec<[u64; 4]>, [Vec<Bytes>; 2]) {
 
 /// Chi-square of bytes against the uniform distribution, as a number of standard deviations
 /// (Wilson and Hilferty's).
-fn deviation(bytes: impl Iterator<Item = u8>) -> f64 {
+pub(super) fn deviation(bytes: impl Iterator<Item = u8>) -> f64 {
     let (mut counts, mut all) = ([0u64; 256], 0u64);
     for byte in bytes {
         counts[usize::from(byte)] += 1;
@@ -77,7 +86,7 @@ fn deviation(bytes: impl Iterator<Item = u8>) -> f64 {
 }
 
 /// p = 10^-6, on either side.
-const LIMIT: f64 = 4.9;
+pub(super) const LIMIT: f64 = 4.9;
 
 const BOUND: i64 = (1 << 20) - 1;
 

@@ -7,9 +7,14 @@ mod common;
 mod world;
 
 mod costs;
+mod faults;
+mod fresh;
 mod hostile;
+mod intake;
 mod keep;
 mod leaks;
+mod ranges;
+mod release;
 
 use common::Small;
 use dyad_bcp::Plaintext;

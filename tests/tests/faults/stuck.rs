@@ -26,7 +26,8 @@ async fn a_job_for_which_the_key_centre_is_away() {
     let tried = until(&study, &prepared, "an attempt", |[_, c1]| c1.reason.contains("kgc")).await;
     assert_eq!(tried.map(|status| status.state), [State::Approved; 2]);
     study.owners[1].revoke(frozen, &job).await.unwrap();
-    let all = |state| move |both: &[dyad_client::job::Status; 2]| both.iter().all(|s| s.state == state);
+    let all =
+        |state| move |both: &[dyad_client::job::Status; 2]| both.iter().all(|s| s.state == state);
     until(&study, &prepared, "the revocation", all(State::Proposed)).await;
 
     let reviewed = study.owners[1].review(frozen, &job).await.unwrap();

@@ -128,12 +128,8 @@ async fn what_is_altered_is_refused() {
     // Cells that two owners bring: it is said whose, and how many.
     let (_, file) = study.files.iter().find(|(owner, _)| *owner == 0).unwrap();
     let rows = std::fs::read_to_string(file).unwrap().lines().count() - 1;
-    let request = Request {
-        study: &study.name,
-        file,
-        mode: Mode::Sealed,
-        options: ReadOptions::default(),
-    };
+    let request =
+        Request { study: &study.name, file, mode: Mode::Sealed, options: ReadOptions::default() };
     study.owners[1].upload(&request, &|_, _, _| {}).await.unwrap();
     let error = propose(&study, &scenario).await.unwrap_err().to_string();
     println!("{error}");

@@ -59,12 +59,14 @@ impl Table {
         let row = entries.len() / LANES;
         assert!(matches!(row, 2 | 4 | 8 | ROW), "16, 32, 64 or 128 entries");
         let digits = entries[0].len();
-        let vectors = (0..digits).flat_map(|d| {
-            entries
-                .chunks_exact(LANES)
-                .map(move |eight| digits::lanes(core::array::from_fn(|lane| eight[lane][d])))
-        });
-        Self { row, vectors: vectors.collect() }
+        // Room for all: one that grows would leave what it held behind.
+        let mut vectors = Vec::with_capacity(digits * row);
+        for d in 0..digits {
+            for eight in entries.chunks_exact(LANES) {
+                vectors.push(digits::lanes(core::array::from_fn(|lane| eight[lane][d])));
+            }
+        }
+        Self { row, vectors }
     }
 }
 
