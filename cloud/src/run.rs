@@ -16,7 +16,7 @@ use dyad_mpc::correlations::{AHEAD, LinkSource};
 use dyad_mpc::engine::Engine;
 use dyad_mpc::link::Link;
 use dyad_mpc::prg::{Attempt, Party as Side};
-use dyad_mpc::together::Input;
+use dyad_mpc::together::{Input, ciphered_cost};
 use dyad_mpc::{Cipher, Contract, Opened, Party, Session};
 use dyad_net::identity::Role;
 use dyad_net::link::{Event, Watched};
@@ -61,6 +61,8 @@ pub enum Means {
         key: Box<PublicKey>,
         /// C0's.
         opener: Option<Box<dyn Opener>>,
+        /// Attempts at the job before this one: what they blinded counts.
+        before: u32,
     },
 }
 
@@ -133,12 +135,18 @@ pub fn run(house: &Arc<House>, handle: &Handle, task: Task) -> Result<(), Failur
     let state = state.iter().cloned();
     let work = Work { house, handle, training: &training, attempt, holder, done };
     match means {
-        Means::Ciphertexts { key, opener } => {
+        Means::Ciphertexts { key, opener, before } => {
+            // None of them can have blinded more than a whole run does.
+            let blinded = match before {
+                0 => 0,
+                _ => ciphered_cost(&training.run(0), &key)?.ciphertexts.blinded,
+            };
             let engine = match opener {
                 Some(opener) => Cipher::zero(&key, &attempt, link, opener),
                 None => Cipher::one(&key, &attempt, link),
             };
-            let mut engine = engine?.waiting(limit);
+            let engine = engine?.waiting(limit);
+            let mut engine = engine.having_blinded(blinded.saturating_mul(before.into()));
             for Input { name, meta, words } in state {
                 // It was looked at when the checkpoint was.
                 if let Some(kept) = Kept::of_words(&words) {

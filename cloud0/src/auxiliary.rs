@@ -306,7 +306,10 @@ impl Calls {
             (None, Engine::Cipher) => {
                 let (key, master) = (case.study.unified.key(), Arc::clone(&self.master));
                 let opener = block_in_place(|| opener::Auxiliary::new(master, key))?;
-                Means::Ciphertexts { key: Box::new(key.clone()), opener: Some(Box::new(opener)) }
+                // This one is counted already.
+                let before = case.row.attempts.saturating_sub(1);
+                let key = Box::new(key.clone());
+                Means::Ciphertexts { key, opener: Some(Box::new(opener)), before }
             }
         };
         let (link, limit) = (Box::new(link), self.patience);

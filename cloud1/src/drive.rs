@@ -183,7 +183,9 @@ impl Drive {
             let key = || Box::new(case.study.unified.key().clone());
             return Ok(match case.row.job.engine {
                 Engine::Share => Means::Pairwise,
-                Engine::Cipher => Means::Ciphertexts { key: key(), opener: None },
+                Engine::Cipher => {
+                    Means::Ciphertexts { key: key(), opener: None, before: case.row.attempts }
+                }
             });
         };
         let kgc = &self.house.me.kgc;
