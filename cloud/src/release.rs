@@ -25,7 +25,6 @@ use dyad_bcp::{Ciphertext, PublicParams, RawCiphertext};
 use dyad_learn::checkpoint::Checkpoint;
 use dyad_mpc::cipher::{Kept, Release as Sealing};
 use dyad_mpc::tensor::Shape;
-use dyad_mpc::together::Input;
 use dyad_net::contexts;
 use dyad_net::seal::{SealPublic, seal};
 use dyad_protos::codec::{read_each, write_each};
@@ -55,19 +54,14 @@ pub fn ciphertexts(case: &Case) -> Result<usize, Refusal> {
 /// The words of what is released: weights and biases, layer by layer.
 #[must_use]
 pub fn words(model: &Checkpoint) -> Vec<u64> {
-    released(model).flat_map(|tensor| tensor.words.iter().copied()).collect()
+    model.released().flat_map(|tensor| tensor.words.iter().copied()).collect()
 }
 
 /// The same of a model that was trained on ciphertexts: as C1 keeps it.
 pub fn kept(model: &Checkpoint) -> Result<Vec<Kept>, Refusal> {
-    let kept = released(model).map(|tensor| Kept::of_words(&tensor.words));
+    let kept = model.released().map(|tensor| Kept::of_words(&tensor.words));
     let what = "the stored model was not trained on ciphertexts";
     kept.collect::<Option<_>>().ok_or_else(|| Refusal::new(Cause::Own, what))
-}
-
-fn released(model: &Checkpoint) -> impl Iterator<Item = &Input> {
-    let released = |name: &str| name.starts_with("weights ") || name.starts_with("bias ");
-    model.tensors().iter().filter(move |tensor| released(&tensor.name))
 }
 
 /// A share in slots.

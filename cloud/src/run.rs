@@ -32,8 +32,8 @@ pub struct Task {
     pub attempt: Attempt,
     /// What is trained.
     pub training: Signed,
-    /// The checkpoint it goes on from.
-    pub from: Option<Checkpoint>,
+    /// The checkpoint it goes on from, as it was agreed on and as it is here.
+    pub from: Option<((Attempt, u64), Checkpoint)>,
     /// This cloud's shares.
     pub inputs: Vec<Input>,
     /// How it is computed.
@@ -121,16 +121,16 @@ pub fn run(house: &Arc<House>, handle: &Handle, task: Task) -> Result<(), Failur
     let side = side(house.role());
     let peer = if side == Side::Zero { "c1" } else { "c0" };
     let link = watched(house, peer, link);
-    let done = from.as_ref().map_or(0, Checkpoint::step);
+    let done = from.as_ref().map_or(0, |((_, step), _)| *step);
     let (_, program) = training.cost(done)?;
-    let program = from.as_ref().map_or(program, |state| state.bind(program));
+    let program = from.as_ref().map_or(program, |(_, state)| state.bind(program));
     let holder = match means {
         Means::Ciphertexts { .. } => Holder::Ciphertexts(side),
         Means::Dealt { .. } | Means::Pairwise => Holder::Cloud(side),
     };
     let state = match &from {
         None => &[],
-        Some(state) => state.expect(training.plan(), &state.attempt(), holder, done)?,
+        Some(((of, step), state)) => state.expect(training.plan(), of, holder, *step)?,
     };
     let state = state.iter().cloned();
     let work = Work { house, handle, training: &training, attempt, holder, done };
@@ -212,8 +212,13 @@ impl Work<'_> {
         let ticket = house.progress.begin(job, done);
         let run = training.run(done);
         let metrics = &house.context.metrics;
-        let steps = metrics.counter(series::STEPS, &[("kind", "trained")]);
-        let seconds = metrics.histogram(series::STEP_SECONDS, &[("kind", "trained")]);
+        let named = match holder {
+            Holder::Ciphertexts(_) => "cipher",
+            Holder::Cloud(_) | Holder::Clear => "share",
+        };
+        let labels = &[("kind", "trained"), ("engine", named)];
+        let steps = metrics.counter(series::STEPS, labels);
+        let seconds = metrics.histogram(series::STEP_SECONDS, labels);
         let mut since = Instant::now();
         let opened = run.each(&mut Session::new(engine), &mut |training| {
             ticket.step(training.done());

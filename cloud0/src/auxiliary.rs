@@ -297,7 +297,7 @@ impl Calls {
         let inputs = gather(house, &self.master, &case, &training, &data, &mut opened).await?;
         let from = match from {
             None => None,
-            Some((of, step)) => Some(house.checkpoint(&of, step).await?),
+            Some((of, step)) => Some(((of, step), house.checkpoint(&of, step).await?)),
         };
         let link = self.hub.expect(link_of_clouds(&attempt), peer).waiting(self.patience);
         let means = match (dealt, case.row.job.engine) {

@@ -152,7 +152,7 @@ impl Drive {
         c0.start(named).await?;
         let from = match from {
             None => None,
-            Some((of, step)) => Some(house.checkpoint(&of, step).await?),
+            Some((of, step)) => Some(((of, step), house.checkpoint(&of, step).await?)),
         };
         let link = dial(&Handle::current(), c0.line()?, link_of_clouds(&attempt));
         let task = Task {

@@ -81,9 +81,9 @@ pub(crate) struct Train {
     #[arg(long, value_enum, default_value_t = Engine::Share)]
     engine: Engine,
     /// Who makes the clouds' randomness: the key centre; or the two clouds, which need no key centre
-    /// then. On ciphertexts the two clouds do.
-    #[arg(long, value_enum, default_value_t = Randomness::Dealer)]
-    randomness: Randomness,
+    /// then [default: dealer; with --engine cipher pairwise].
+    #[arg(long, value_enum, hide_default_value = true)]
+    randomness: Option<Randomness>,
     /// Open the model with partial decryptions of all owners, as in the paper.
     #[arg(long)]
     joint: bool,
@@ -114,7 +114,7 @@ impl Train {
     }
 
     fn alone(&self) -> bool {
-        self.on_ciphertexts() || self.randomness == Randomness::Pairwise
+        self.randomness.map_or(self.on_ciphertexts(), |asked| asked == Randomness::Pairwise)
     }
 }
 

@@ -40,11 +40,7 @@ pub fn in_the_clear(
     let (opened, state) = clear(&run, &inputs(prepared, source)?, &mut |_| {})?;
     let seconds = start.elapsed().as_secs_f64();
     let scores = Scores::read(prepared.training.plan(), &opened, run.test_rows);
-    let released = state
-        .tensors()
-        .iter()
-        .filter(|tensor| tensor.name.starts_with("weights ") || tensor.name.starts_with("bias "));
-    let clear = released.flat_map(|tensor| tensor.words.iter().map(|word| *word as i64));
+    let clear = state.released().flat_map(|tensor| tensor.words.iter().map(|word| *word as i64));
     let layers = model.layers.iter();
     let shared =
         layers.flat_map(|layer| layer.weight_words.iter().chain(&layer.bias_words).copied());

@@ -29,6 +29,8 @@ pub struct Count {
 /// What a run on ciphertexts does with them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ciphertexts {
+    /// Bytes of each.
+    pub size: u64,
     /// C1 blinds, C0 opens.
     pub opened: u64,
     /// Values that are blinded in them.
@@ -48,6 +50,7 @@ impl AddAssign for Count {
         }
         self.dealt += other.dealt;
         self.multiplications += other.multiplications;
+        self.ciphertexts.size = self.ciphertexts.size.max(other.ciphertexts.size);
         self.ciphertexts.opened += other.ciphertexts.opened;
         self.ciphertexts.blinded += other.ciphertexts.blinded;
         self.ciphertexts.made += other.ciphertexts.made;
@@ -65,6 +68,7 @@ impl Sub for Count {
             dealt: self.dealt - other.dealt,
             multiplications: self.multiplications - other.multiplications,
             ciphertexts: Ciphertexts {
+                size: self.ciphertexts.size,
                 opened: self.ciphertexts.opened - other.ciphertexts.opened,
                 blinded: self.ciphertexts.blinded - other.ciphertexts.blinded,
                 made: self.ciphertexts.made - other.ciphertexts.made,

@@ -243,6 +243,8 @@ proptest! {
             prop_assert_eq!(traffic.bytes_sent, count.bytes[i] + greeting, "C{}", i);
             prop_assert_eq!(traffic.messages_sent, count.messages[i] + 2, "C{}", i);
         }
+        let waited = run.traffic.iter().map(|traffic| traffic.rounds).max();
+        prop_assert_eq!(waited, Some(count.rounds + 2));
     }
 }
 

@@ -25,6 +25,7 @@ fn scenario(engine: Engine, opening: Opening) -> Scenario {
     };
     scenario.training.epochs = 1;
     scenario.training.batch = 32;
+    scenario.training.momentum = 0.5;
     scenario
 }
 

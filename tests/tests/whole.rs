@@ -20,7 +20,9 @@ async fn in_process_each_sealed() {
     let _one = ONE.lock().await;
     let folder = tempfile::tempdir().unwrap();
     let mut world = World::start(folder.path(), Parameters::InsecureDemo).await.unwrap();
-    play(&mut world, folder.path(), &Scenario::new().unwrap()).await.unwrap();
+    let mut scenario = Scenario::new().unwrap();
+    scenario.training.momentum = 0.5;
+    play(&mut world, folder.path(), &scenario).await.unwrap();
     world.end().await.unwrap();
 }
 
@@ -29,12 +31,13 @@ async fn processes_joint_packed() {
     let _one = ONE.lock().await;
     let folder = tempfile::tempdir().unwrap();
     let mut services = Processes::start(folder.path()).await.unwrap();
-    let scenario = Scenario {
+    let mut scenario = Scenario {
         mode: Mode::Packed,
         opening: Opening::Joint,
         owners: 2,
         ..Scenario::new().unwrap()
     };
+    scenario.training.momentum = 0.25;
     play(&mut services, folder.path(), &scenario).await.unwrap();
 }
 

@@ -186,7 +186,11 @@ pub fn estimate(plan: &Plan, test_rows: u64, cost: Count, speed: Speed, line: Li
     let widest = job.widths.iter().copied().max().unwrap_or(0) as u64;
     // A share of each row, the masked row and its mask; weights, masked, gradients, products; a
     // batch in every layer, with the tables of a comparison, about a hundred bytes a value.
-    let memory = 24 * rows * width
+    // On ciphertexts C1 keeps what C0 encrypted of each entry, a ciphertext of its own.
+    let kept = (cost.ciphertexts.size * rows * job.features() as u64)
+        .saturating_add(cost.ciphertexts.size * weights);
+    let memory = kept
+        + 24 * rows * width
         + 48 * weights
         + 100 * job.batch as u64 * widest * job.widths.len() as u64
         + AHEAD * cost.dealt / plan.steps().max(1);

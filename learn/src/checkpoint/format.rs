@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 
 const MAGIC: &[u8; 8] = b"dyadckpt";
 /// Of the format.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 /// A tensor's name is no longer; nor are more tensors believed than this.
 const MOST: usize = 1 << 16;
 

@@ -183,6 +183,15 @@ impl Checkpoint {
         &self.tensors
     }
 
+    /// Of these what is released: weights and biases, layer by layer, and nothing of how they moved.
+    pub fn released(&self) -> impl Iterator<Item = &Input> {
+        let [weights, bias, ..] = NAMES;
+        self.tensors.iter().filter(move |tensor| {
+            let name = tensor.name.rsplit_once(' ').map(|(name, _)| name);
+            name == Some(weights) || name == Some(bias)
+        })
+    }
+
     /// What a run that goes on from here is agreed on by, in place of its program's hash: the hash
     /// of it, and of the attempt and the step that the state is of.
     #[must_use]

@@ -23,6 +23,10 @@ pub struct Counting {
     costs: Costs,
     count: Count,
     begun: bool,
+    /// Has C0, has C1 sent something since it waited last?
+    spoken: [bool; 2],
+    /// How often each has waited.
+    waited: [u64; 2],
 }
 
 impl Counting {
@@ -31,7 +35,9 @@ impl Counting {
     pub fn new(key: &PublicKey) -> Self {
         let ground = Arc::new(Ground::new(key, false));
         let costs = Costs::new(key.params().size());
-        Self { ground, costs, count: Count::default(), begun: false }
+        let mut count = Count::default();
+        count.ciphertexts.size = 8 * costs.words() as u64;
+        Self { ground, costs, count, begun: false, spoken: [false; 2], waited: [0; 2] }
     }
 
     /// What was done so far costs this.
@@ -40,13 +46,20 @@ impl Counting {
         self.count
     }
 
-    /// One message, words of C0 and C1.
+    /// One message, words of C0 and C1. Whoever receives waits, if it has said something before.
     fn message(&mut self, words: [usize; 2]) {
-        self.count.rounds += words.into_iter().map(waits).max().unwrap_or(0) as u64;
         for (i, words) in words.into_iter().enumerate().filter(|(_, words)| *words > 0) {
             self.count.messages[i] += pieces(words) as u64;
             self.count.bytes[i] += frame_bytes(words) as u64;
+            self.spoken[i] = true;
         }
+        for (i, words) in words.into_iter().enumerate().filter(|(_, words)| *words > 0) {
+            let other = 1 - i;
+            if std::mem::take(&mut self.spoken[other]) {
+                self.waited[other] += waits(words) as u64;
+            }
+        }
+        self.count.rounds = self.waited.into_iter().max().unwrap_or(0);
     }
 
     fn transfers(&mut self, messages: &[[usize; 2]]) {

@@ -121,8 +121,9 @@ impl Cipher {
     }
 }
 
-/// How many entries are in each ciphertext of a tensor that is released.
+/// How many entries are in each ciphertext of a tensor that is released: of a column as of a row.
 fn groups(ground: &Ground, shape: Shape) -> Vec<usize> {
+    let shape = if shape.cols == 1 { shape.transposed() } else { shape };
     let form = if ground.packs(shape) { Form::Packed } else { Form::Single };
     ground.groups(form, shape)
 }
