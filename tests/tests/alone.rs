@@ -3,6 +3,7 @@
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
+use dyad_client::job::State;
 use dyad_protos::Role;
 use dyad_protos::job::{Engine, Opening, Randomness};
 use dyad_tests::scenario::{
@@ -70,4 +71,24 @@ async fn on_shares() {
 async fn on_ciphertexts() {
     let _one = ONE.lock().await;
     played(&scenario(Engine::Cipher, Opening::Joint)).await;
+}
+
+/// On shares such a job gives a model that is worth nothing; here its values would show, so it ends.
+#[tokio::test(flavor = "multi_thread")]
+async fn on_ciphertexts_a_job_that_diverges_ends_and_says_so() {
+    let _one = ONE.lock().await;
+    let mut scenario = scenario(Engine::Cipher, Opening::Joint);
+    scenario.training.rate = Some(64.0);
+    scenario.training.epochs = 4;
+    let folder = tempfile::tempdir().unwrap();
+    let services = Processes::start(folder.path()).await.unwrap();
+    let study = join(&services, folder.path(), scenario.owners).await.unwrap();
+    upload_all(&study, scenario.mode).await.unwrap();
+    let prepared = propose(&study, &scenario).await.unwrap();
+    approve_all(&study, &prepared).await.unwrap();
+    let watching = watch_to_the_end(&study, &prepared);
+    let status = tokio::time::timeout(Duration::from_mins(4), watching).await.unwrap().unwrap();
+    assert_eq!(status.state, State::Failed, "{status:?}");
+    assert!(status.reason.contains("a smaller rate"), "{}", status.reason);
+    assert_eq!(status.attempts, 1, "it was tried again");
 }
