@@ -28,6 +28,9 @@ const OP: Op = Op { step: 0, number: 0, name: "test" };
 /// Numbers and bits.
 const ENTRIES: usize = 130;
 
+/// Classes of secrets that a leak would tell apart.
+const CLASSES: [&str; 3] = ["zeros", "ones_", "mixed"];
+
 /// What is compared, made numbers and gated by: as the class says.
 fn secret(class: &str) -> Vec<u64> {
     let word = |i: usize| match class {
@@ -111,7 +114,7 @@ fn probe() {
         return;
     };
     let parts: Vec<&str> = probe.split(' ').collect();
-    let [what, side, class, path] = parts[..] else { panic!("what, side, class, file") };
+    let [what, side, class, path]: [&str; 4] = parts.try_into().expect("what, side, class, file");
     let side = if side == "0" { Side::Zero } else { Side::One };
     let (values, frames) = (secret(class), read(path));
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).use_current_thread();
@@ -169,7 +172,6 @@ fn every_choice_takes_the_same_instructions() {
         println!("SKIPPED: valgrind is not installed, instruction counts are not compared");
         return;
     }
-    const CLASSES: [&str; 3] = ["zeros", "ones_", "mixed"];
     for side in [Side::Zero, Side::One] {
         let path = record(side);
         for what in ["transfers", "leak"] {
