@@ -160,6 +160,7 @@ const fn word(blocks: &[u128], i: usize) -> u64 {
 /// What the sender sends so that the receiver learns one of two blocks a row. Rows and blocks are
 /// used up: a key that came twice would give the difference of two blocks away. Rows that no pair
 /// is for, at most 63 that fill up the last word, stay unused.
+#[expect(clippy::needless_pass_by_value, reason = "a key serves once")]
 pub fn send_chosen(rows: Rows, pairs: Zeroizing<Vec<[u128; 2]>>) -> Result<Vec<u64>, Refused> {
     if !rows.are_the_senders() {
         return Err(Refused::NotTheSenders);
@@ -176,6 +177,7 @@ pub fn send_chosen(rows: Rows, pairs: Zeroizing<Vec<[u128; 2]>>) -> Result<Vec<u
 
 /// The blocks that the receiver's bits choose, 64 bits a word: of so many rows that were asked for
 /// with these bits, from what came for them.
+#[expect(clippy::needless_pass_by_value, reason = "a key serves once")]
 pub fn take_chosen(
     rows: Rows,
     bits: Words,
