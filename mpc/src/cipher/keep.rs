@@ -8,11 +8,10 @@
 //! ```
 //!
 //! Kept tensors are packed or single ciphertexts, nothing else. Bits that nobody has made numbers of
-//! yet are shared by XOR under this attempt's transfers, and what waits stands for its operands: both
-//! are settled first, in the messages that an opening would take. A half of such a tensor is never
-//! written, so there is none that another attempt could take for one of its own.
+//! yet are shared by XOR under this attempt's transfers, and what waits stands for its operands:
+//! neither is kept, so there is no half that another attempt could take for one of its own.
 //!
-//! Who learns what: as of an opening behind a blind. What is kept stays at C1; C0 keeps its layout. A
+//! Who learns what: what is kept stays at C1; C0 keeps its layout. A
 //! released ciphertext is multiplied by a fresh encryption of zero, so that it says nothing of what it
 //! was made of, and is for those alone whom all owners answer.
 
@@ -20,7 +19,6 @@ use super::range::two_to;
 use super::secret::{Form, Ground, Secret, VALUE_BITS, WIDTH, sound};
 use super::{Cipher, Given};
 use crate::error::{Error, Op, Result};
-use crate::session::{Session, Shared};
 use crate::tensor::{Meta, Shape};
 use dyad_bcp::{Ciphertext, Error as Refused, Plaintext, PublicKey};
 use zeroize::Zeroizing;
@@ -55,7 +53,7 @@ impl Kept {
 
 impl Secret {
     /// As it is kept; none while it waits for a message, as no tensor does that a step's last
-    /// operations gave.
+    /// operations gave: whoever keeps it there says so.
     #[must_use]
     pub fn kept(&self) -> Option<Kept> {
         let ground = &self.ground;
@@ -71,25 +69,10 @@ impl Secret {
     }
 }
 
-impl Session<Cipher> {
-    /// Tensors for a checkpoint. Both clouds do it, of the same tensors.
-    pub fn keep(&mut self, xs: &[&Shared<Cipher>]) -> Result<Vec<Kept>> {
-        let op = self.here("keep");
-        let xs: Vec<&Secret> = xs.iter().map(|x| x.data()).collect();
-        self.engine_mut().kept(op, &xs)
-    }
-}
-
 impl Cipher {
     /// Gives an input that an earlier attempt kept.
     pub fn give_kept(&mut self, name: &str, meta: Meta, kept: Kept) {
         self.inputs.insert(name.to_owned(), (meta, Given::Kept(kept)));
-    }
-
-    fn kept(&mut self, op: Op, xs: &[&Secret]) -> Result<Vec<Kept>> {
-        let settled = self.settle(op, xs)?;
-        let kept = |x: &Secret| x.kept().unwrap_or_else(|| unreachable!("settled"));
-        Ok(settled.iter().map(kept).collect())
     }
 
     /// A tensor that was kept.

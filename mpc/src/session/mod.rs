@@ -140,10 +140,6 @@ impl<E: Engine> Session<E> {
         &self.engine
     }
 
-    pub(crate) const fn engine_mut(&mut self) -> &mut E {
-        &mut self.engine
-    }
-
     /// The engine, when the run is over.
     pub fn into_engine(self) -> E {
         self.engine
@@ -181,7 +177,7 @@ impl<E: Engine> Session<E> {
     }
 
     /// Where the next operation would stand.
-    pub(crate) const fn here(&self, name: &'static str) -> Op {
+    const fn here(&self, name: &'static str) -> Op {
         Op { step: self.step, number: self.number, name }
     }
 
