@@ -14,6 +14,7 @@
 //!
 //! Rows of n transfers are 64 words for each 128 of them.
 
+use super::moves::AT_ONCE;
 use super::secret::WIDTH;
 use crate::tensor::Shape;
 use crate::transfer::asks;
@@ -65,7 +66,7 @@ impl Costs {
     /// Of masking tensors together, or opening them to C0.
     #[must_use]
     pub fn mask(&self, shapes: &[Shape]) -> Bytes {
-        [0, bytes(self.words * shapes.iter().map(|shape| self.revealed(*shape)).sum::<usize>())]
+        [0, self.bytes(shapes.iter().map(|shape| self.revealed(*shape)).sum())]
     }
 
     /// Of a product of matrices: `left` and `right` are the factors' shapes, as they are multiplied,
@@ -74,13 +75,24 @@ impl Costs {
     pub fn matmul(&self, left: Option<Shape>, right: Option<Shape>, out: Shape) -> Bytes {
         let left = left.map_or(0, Shape::len);
         let right = right.map_or(0, |shape| self.ciphertexts(shape));
-        [bytes(self.words * (left + right + self.ciphertexts(out))), 0]
+        [self.bytes(left + right + self.ciphertexts(out)), 0]
     }
 
     /// C0's encryptions of a result.
     #[must_use]
     pub fn deal(&self, shape: Shape) -> Bytes {
-        [bytes(self.words * self.ciphertexts(shape)), 0]
+        [self.bytes(self.ciphertexts(shape)), 0]
+    }
+
+    /// Bytes of so many ciphertexts.
+    fn bytes(&self, count: usize) -> u64 {
+        self.messages(count).map(bytes).sum()
+    }
+
+    /// Words of the messages in which so many ciphertexts go.
+    pub(super) fn messages(&self, count: usize) -> impl Iterator<Item = usize> + use<> {
+        let words = self.words;
+        (0..count).step_by(AT_ONCE).map(move |at| words * AT_ONCE.min(count - at))
     }
 
     /// Words of a ciphertext.

@@ -87,7 +87,9 @@ impl Counting {
         let blinded: usize = blinded.map(|reveal| reveal.x.shape.len()).sum();
         self.count.ciphertexts.opened += count as u64;
         self.count.ciphertexts.blinded += blinded as u64;
-        self.message([0, self.costs.words() * count]);
+        for words in self.costs.messages(count) {
+            self.message([0, words]);
+        }
         let untested: Vec<_> = xs.iter().filter(|reveal| reveal.untested()).collect();
         self.within(untested.iter().map(|reveal| reveal.windows() * reveal.x.shape.len()).sum());
         for reveal in untested {
@@ -109,7 +111,9 @@ impl Counting {
     /// Ciphertexts that C0 makes.
     fn deal(&mut self, count: usize) {
         self.count.ciphertexts.made += count as u64;
-        self.message([self.costs.words() * count, 0]);
+        for words in self.costs.messages(count) {
+            self.message([words, 0]);
+        }
     }
 
     /// Bits as numbers.

@@ -13,6 +13,7 @@
 //! too large are answered alike.
 
 use super::int::{neg, power};
+use super::moves::AT_ONCE;
 use super::range::{BLIND_BITS, any_beyond};
 use super::secret::{Secret, WIDTH};
 use super::{Cipher, VALUE_BITS};
@@ -65,25 +66,30 @@ impl Cipher {
         let ground = Arc::clone(&self.ground);
         let blinds = Self::uniform(op, all.len(), BLIND_BITS, &power(VALUE_BITS + 1))?;
         let plain = ground.plaintexts(&vec![1; all.len()], &blinds);
-        let fresh = self.fresh(op, all.len())?;
         let wrong = |source: Refused| Error::Input {
             op,
             name: name.to_owned(),
             what: format!("its ciphertexts are of another key: {source}"),
         };
-        let blinded = ground.key.blind_with(all, &plain, fresh).map_err(wrong)?;
-        self.send(op, &blinded)?;
+        self.send_blinded(op, all, &plain, wrong)?;
         Ok(blinds)
     }
 
     /// C0's part: what it opened modulo 2^64, and which it refuses, counted from 1.
     fn opened_apart(&mut self, op: Op, count: usize) -> Result<(Vec<u64>, u64)> {
-        let ciphertexts = self.take(op, count)?;
-        let opened = match self.opener()?.open(&ciphertexts) {
-            Ok(opened) => opened,
-            Err(Refused::Undecryptable { index }) => return Ok((vec![], index as u64 + 1)),
-            Err(error) => return Err(Self::failed(op)(error)),
-        };
+        let (mut opened, mut bad) = (Vec::with_capacity(count), None);
+        for at in (0..count).step_by(AT_ONCE) {
+            // All are taken, also behind one that is refused.
+            let ciphertexts = self.take(op, AT_ONCE.min(count - at))?;
+            match self.opener()?.open(&ciphertexts) {
+                Ok(some) => opened.extend(some),
+                Err(Refused::Undecryptable { index }) => bad = bad.or(Some(at + index)),
+                Err(error) => return Err(Self::failed(op)(error)),
+            }
+        }
+        if let Some(bad) = bad {
+            return Ok((vec![], bad as u64 + 1));
+        }
         let limit = super::int::add(&power(BLIND_BITS), &power(VALUE_BITS + 3));
         let mut low = Vec::with_capacity(count);
         for (at, m) in opened.iter().enumerate() {

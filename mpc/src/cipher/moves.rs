@@ -28,6 +28,10 @@ use zeroize::Zeroizing;
 /// What is compared, as secret as the blinds of which it is.
 pub(super) type Words = Zeroizing<Vec<u64>>;
 
+/// Ciphertexts in a message: more go in several, so that the other has something to do, and hears
+/// from this end, while they are made.
+pub(super) const AT_ONCE: usize = 512;
+
 impl Cipher {
     pub(super) fn failed(op: Op) -> impl Fn(dyad_bcp::Error) -> Error {
         move |source| Error::Ciphertexts { op, source }
@@ -42,15 +46,43 @@ impl Cipher {
     }
 
     /// Ciphertexts from C1 to C0, or the other way.
-    pub(super) fn send(&mut self, op: Op, ciphertexts: &[Ciphertext]) -> Result<()> {
+    fn send(&mut self, op: Op, ciphertexts: &[Ciphertext]) -> Result<()> {
         let words = self.ground.key.to_words(ciphertexts).map_err(Self::failed(op))?;
         self.line.swap(op, &words, 0).map(|_| ())
     }
 
+    /// As many as come in one message.
     pub(super) fn take(&mut self, op: Op, count: usize) -> Result<Vec<Ciphertext>> {
         let words = self.line.swap(op, &[], count * self.ground.key.words())?;
         let admitted = self.ground.key.admit_words(&words);
         admitted.map_err(|error| self.malformed(op, &error))
+    }
+
+    /// Ciphertexts with a blind, from C1.
+    pub(super) fn send_blinded(
+        &mut self,
+        op: Op,
+        bases: &[Ciphertext],
+        plain: &[Plaintext],
+        refused: impl Fn(dyad_bcp::Error) -> Error,
+    ) -> Result<()> {
+        for (bases, plain) in bases.chunks(AT_ONCE).zip(plain.chunks(AT_ONCE)) {
+            let fresh = self.fresh(op, bases.len())?;
+            let blinded = self.ground.key.blind_with(bases, plain, fresh).map_err(&refused)?;
+            self.send(op, &blinded)?;
+        }
+        Ok(())
+    }
+
+    /// What they hold, at C0.
+    pub(super) fn take_opened(&mut self, op: Op, count: usize) -> Result<Vec<Plaintext>> {
+        let mut all = Vec::with_capacity(count);
+        for at in (0..count).step_by(AT_ONCE) {
+            let ciphertexts = self.take(op, AT_ONCE.min(count - at))?;
+            let opened = self.opener()?.open(&ciphertexts);
+            all.extend(opened.map_err(|error| self.malformed(op, &error))?);
+        }
+        Ok(all)
     }
 
     /// What the other sent is no ciphertext under the unified key.
@@ -97,9 +129,7 @@ impl Cipher {
     /// C0 opens, and refuses what cannot be.
     fn read(&mut self, op: Op, xs: &[Reveal<'_>]) -> Result<Vec<Ints>> {
         let groups = self.revealed(xs);
-        let ciphertexts = self.take(op, groups.iter().map(Vec::len).sum())?;
-        let opened = self.opener()?.open(&ciphertexts);
-        let opened = opened.map_err(|error| self.malformed(op, &error))?;
+        let opened = self.take_opened(op, groups.iter().map(Vec::len).sum())?;
         let mut opened = opened.iter();
         let mut all = Vec::with_capacity(xs.len());
         for (reveal, groups) in xs.iter().zip(&groups) {
@@ -155,9 +185,7 @@ impl Cipher {
             }
             blinds.push(ints);
         }
-        let fresh = self.fresh(op, bases.len())?;
-        let blinded = ground.key.blind_with(&bases, &plain, fresh).map_err(Self::failed(op))?;
-        self.send(op, &blinded)?;
+        self.send_blinded(op, &bases, &plain, Self::failed(op))?;
         Ok(blinds)
     }
 
@@ -195,13 +223,18 @@ impl Cipher {
         plain: &[Plaintext],
         count: usize,
     ) -> Result<Vec<Ciphertext>> {
-        if self.ground.holds {
-            return self.take(op, count);
+        let mut all = vec![];
+        for at in (0..count).step_by(AT_ONCE) {
+            let some = at..count.min(at + AT_ONCE);
+            if self.ground.holds {
+                all.append(&mut self.take(op, some.len())?);
+                continue;
+            }
+            let fresh = self.fresh(op, some.len())?;
+            let made = self.ground.key.encrypt_with(&plain[some], fresh);
+            self.send(op, &made.map_err(Self::failed(op))?)?;
         }
-        let fresh = self.fresh(op, count)?;
-        let made = self.ground.key.encrypt_with(plain, fresh).map_err(Self::failed(op))?;
-        self.send(op, &made)?;
-        Ok(vec![])
+        Ok(all)
     }
 
     /// Tensors of which nothing waits any more.

@@ -3,13 +3,15 @@
 use super::world::World;
 use dyad_bcp::KeySize;
 use dyad_mpc::cipher::Costs;
-use dyad_mpc::engine::Transpose;
+use dyad_mpc::engine::{Audience, Engine, Transpose};
 use dyad_mpc::link::{Traffic, memory};
 use dyad_mpc::prg::Party as Side;
 use dyad_mpc::tensor::{Meta, Shape};
-use dyad_mpc::together::{Input, Lines, Setup, two_on_ciphertexts};
+use dyad_mpc::together::{
+    Input, Lines, Program, Setup, ciphered, ciphered_cost, clear, two_on_ciphertexts,
+};
 use dyad_mpc::transfer::Transfers;
-use dyad_mpc::{Cipher, Line, Op, Session, Shift};
+use dyad_mpc::{Cipher, Line, Op, Result, Session, Shift};
 
 fn sum(parts: &[[u64; 2]]) -> [u64; 2] {
     parts.iter().fold([0, 0], |[a, b], [x, y]| [a + x, b + y])
@@ -114,4 +116,31 @@ fn bytes_are_those_of_the_formulas() {
             assert!(rounds(i).iter().sum::<u64>() <= 1, "operation {i}: {:?}", rounds(i));
         }
     }
+}
+
+/// More ciphertexts than go in a message: a column of 600 rows, masked, multiplied, gated.
+#[test]
+fn many_go_in_several_messages() {
+    struct Column;
+    impl Program for Column {
+        fn run<E: Engine>(&self, e: &mut Session<E>) -> Result<Vec<E::Opened>> {
+            let x = e.input("x", Meta::new(600, 1, 4, 20))?;
+            let masked = e.mask(&[&x])?;
+            let square = e.multiply(&masked[0], &masked[0])?;
+            let (y, _) = e.relu(&[(&square, Shift::nearest(4))])?.swap_remove(0);
+            e.open(&[&y], Audience::All)
+        }
+    }
+    let world = World::new(256);
+    let words = (0..600u64).map(|i| i.wrapping_sub(300)).collect();
+    let inputs = [Input::new("x", Meta::new(600, 1, 4, 20), words)];
+    let run = ciphered(&Column, &inputs, &world.key, world.opener(), Lines::Memory).unwrap();
+    assert_eq!(run.opened[0], clear(&Column, &inputs).unwrap());
+    let count = ciphered_cost(&Column, &world.key).unwrap();
+    let greeting = (2 * dyad_mpc::wire::HEADER + 136 + 32) as u64;
+    for (i, traffic) in run.traffic.iter().enumerate() {
+        assert_eq!(traffic.bytes_sent, count.bytes[i] + greeting);
+        assert_eq!(traffic.messages_sent, count.messages[i] + 2);
+    }
+    assert!(count.ciphertexts.made > 1200, "not many");
 }
