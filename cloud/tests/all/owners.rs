@@ -58,7 +58,7 @@ async fn one_owner_has_few_streams_and_keeps_nobody_up() {
     let (options, mode) = (ReadOptions::default(), Mode::Sealed);
     let request = Request { study: &scene.study.name, file: &shorter, mode, options };
     let uploading = scene.study.owners[1].upload(&request, &|_, _, _| {});
-    tokio::time::timeout(Duration::from_secs(60), uploading).await.expect("in time").unwrap();
+    tokio::time::timeout(Duration::from_mins(1), uploading).await.expect("in time").unwrap();
     // Places come back.
     drop(unread);
     let until = std::time::Instant::now() + Duration::from_secs(20);
