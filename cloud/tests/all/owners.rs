@@ -14,7 +14,7 @@ use dyad_net::seal::{SealPublic, seal};
 use dyad_protos::codec::{read_all, write_each};
 use dyad_protos::job::{Engine, Opening, Randomness};
 use dyad_protos::upload::Mode;
-use dyad_protos::wire::cloud::v1::{AnswerPart, JobRequest};
+use dyad_protos::wire::cloud::v1::{AnswerPart, Chunk, JobRequest};
 use dyad_protos::{Hex, Name, Role};
 use dyad_tests::scenario::Scenario;
 use num_bigint::BigUint;
@@ -44,7 +44,7 @@ async fn one_owner_has_few_streams_and_keeps_nobody_up() {
     let mut by_zero = cloud(&scene.owner(0), Role::C1);
     let mut unread = Vec::new();
     for _ in 0..PLACES_OF_ONE {
-        let (sender, silent) = tokio::sync::mpsc::channel(1);
+        let (sender, silent) = tokio::sync::mpsc::channel::<Chunk>(1);
         let silent = tokio_stream::wrappers::ReceiverStream::new(silent);
         unread.push((by_zero.send(silent).await.unwrap(), sender));
     }
