@@ -107,13 +107,10 @@ async fn next_within<T>(
     let broken = |status: Status| {
         Refusal::new(Cause::Message, format!("the stream broke off: {}", status.message()))
     };
-    match tokio::time::timeout(limit, incoming.next()).await {
-        Ok(message) => message.transpose().map_err(broken),
-        Err(_) => {
-            let what = format!("nothing came for {limit:?}: send again what is missing");
-            refuse(Cause::Own, what)
-        }
+    if let Ok(message) = tokio::time::timeout(limit, incoming.next()).await {
+        return message.transpose().map_err(broken);
     }
+    refuse(Cause::Own, format!("nothing came for {limit:?}: send again what is missing"))
 }
 
 /// A chunk, and its room in memory until it is stored.

@@ -24,7 +24,7 @@ impl Service for Cloud0 {
     const NAME: &'static str = "cloud0";
     const ABOUT: &'static str =
         "C0, the auxiliary cloud: holds the master key, sees blinded values";
-    const EXAMPLES: &'static str = "\
+    const EXAMPLES: &'static str = "  \
   cloud0 --set folder=/var/lib/dyad/c0 --set listen=0.0.0.0:4410 --set address=c0.example:4410 enrol --token dyad1-...
   cloud0 --config /etc/dyad/cloud0.toml serve
 ";

@@ -23,7 +23,7 @@ enum Command {
 impl Service for Cloud1 {
     const NAME: &'static str = "cloud1";
     const ABOUT: &'static str = "C1, the main cloud: co-ordinates, holds ciphertexts and shares";
-    const EXAMPLES: &'static str = "\
+    const EXAMPLES: &'static str = "  \
   cloud1 --set folder=/var/lib/dyad/c1 --set listen=0.0.0.0:4411 --set address=c1.example:4411 enrol --token dyad1-...
   cloud1 --config /etc/dyad/cloud1.toml serve
 ";

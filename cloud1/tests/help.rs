@@ -14,7 +14,9 @@ fn cloud1(arguments: &[&str]) -> (Option<i32>, String, String) {
 fn help_names_the_commands_and_how_it_is_configured() {
     let (code, out, _) = cloud1(&["--help"]);
     assert_eq!(code, Some(0));
-    for word in ["enrol", "serve", "audit", "--config", "--set", "Examples:", "Exit codes"] {
+    for word in
+        ["enrol", "serve", "audit", "--config", "--set", "Examples:\n  cloud1 ", "Exit codes"]
+    {
         assert!(out.contains(word), "{word} is not in:\n{out}");
     }
 }

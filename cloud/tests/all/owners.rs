@@ -14,7 +14,7 @@ use dyad_net::seal::{SealPublic, seal};
 use dyad_protos::codec::{read_all, write_each};
 use dyad_protos::job::{Engine, Opening, Randomness};
 use dyad_protos::upload::Mode;
-use dyad_protos::wire::cloud::v1::{AnswerPart, JobRequest};
+use dyad_protos::wire::cloud::v1::{AnswerPart, Chunk, JobRequest};
 use dyad_protos::{Hex, Name, Role};
 use dyad_tests::scenario::Scenario;
 use num_bigint::BigUint;
@@ -44,7 +44,9 @@ async fn one_owner_has_few_streams_and_keeps_nobody_up() {
     let mut by_zero = cloud(&scene.owner(0), Role::C1);
     let mut unread = Vec::new();
     for _ in 0..PLACES_OF_ONE {
-        unread.push(by_zero.send(tokio_stream::pending()).await.unwrap());
+        let (sender, silent) = tokio::sync::mpsc::channel::<Chunk>(1);
+        let silent = tokio_stream::wrappers::ReceiverStream::new(silent);
+        unread.push((by_zero.send(silent).await.unwrap(), sender));
     }
     let refused = by_zero.send(tokio_stream::pending()).await.unwrap_err();
     assert_eq!(refused.code(), Code::Unavailable, "{refused:?}");
@@ -58,8 +60,8 @@ async fn one_owner_has_few_streams_and_keeps_nobody_up() {
     let (options, mode) = (ReadOptions::default(), Mode::Sealed);
     let request = Request { study: &scene.study.name, file: &shorter, mode, options };
     let uploading = scene.study.owners[1].upload(&request, &|_, _, _| {});
-    tokio::time::timeout(Duration::from_secs(60), uploading).await.expect("in time").unwrap();
-    // Places come back.
+    tokio::time::timeout(Duration::from_mins(1), uploading).await.expect("in time").unwrap();
+    // Places come back when the streams end.
     drop(unread);
     let until = std::time::Instant::now() + Duration::from_secs(20);
     while by_zero.send(tokio_stream::empty()).await.is_err() {
@@ -83,7 +85,7 @@ async fn an_owner_is_told_what_is_true() {
     let reviewed = one.review(&prepared.study, &job).await.unwrap();
     zero.cancel(&prepared.study, &job).await.unwrap();
     let late = one.approve(&reviewed, hour).await.unwrap_err().to_string();
-    assert!(late.contains("the job is cancelled at C0"), "{late}");
+    assert!(late.contains("the job is cancelled at c0"), "{late}");
     assert!(one.approval(&job).unwrap().unwrap().revoked, "it is not kept as given");
 
     // One that comes when the job has run with another.
@@ -119,7 +121,7 @@ async fn an_owner_is_told_what_is_true() {
     // Here, where it was made, nobody knows yet: it is said, by whoever needs it, and can be mended.
     let lost = dyad_tests::scenario::propose(&scene.study, &scenario).await.unwrap_err();
     let lost = format!("{lost:#}");
-    assert!(lost.contains(&format!("C0 and C1 had signed for upload {}", &digits[..8])), "{lost}");
+    assert!(lost.contains(&format!("c0 and c1 had signed for upload {}", &digits[..8])), "{lost}");
     assert!(lost.contains("dyad withdraw") && lost.contains("upload the file anew"), "{lost}");
     let (options, mode) = (ReadOptions::default(), Mode::Sealed);
     let request = Request { study: &scene.study.name, file: &upload.file, mode, options };
@@ -144,7 +146,7 @@ async fn an_owner_is_told_what_is_true() {
     let half = dyad_tests::scenario::propose(&scene.study, &scenario).await.unwrap_err();
     let half = format!("{half:#}");
     let digits = &Hex(upload.digest()).to_string()[..8];
-    let words = format!("upload {digits} of owner-1 is not whole at C1");
+    let words = format!("upload {digits} of owner-1 is not whole at c1");
     assert!(half.contains(&words), "{half}");
 
     // With data of one owner alone the other has no approval to take back.

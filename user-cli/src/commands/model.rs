@@ -29,7 +29,7 @@ pub(crate) async fn fetch(
     let mut text = format!("{}\n  file       {}", described(&model), path.display());
     match client.compare(&study, &model).await {
         Ok(compared) => {
-            text += &format!("\n  compared   {}", words_of(&compared));
+            write!(text, "\n  compared   {}", words_of(&compared))?;
             json["compared"] = json_of_compared(&compared);
             if !compared.different.is_empty() {
                 // The clouds keep theirs: the model may have to be fetched again.
