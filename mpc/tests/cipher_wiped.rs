@@ -94,7 +94,9 @@ fn masks_and_their_products_are_wiped() {
         // shares from there on, which are not wiped.
         let low = if i < 27 { 64u8 } else { 0 };
         secrets = secrets.and("a mask", &(number(x) >> low));
-        secrets = secrets.and("less a mask", &((&whole - number(x)) >> low));
+        // One word: the upper ones of what is below zero are all ones.
+        let word = ((&whole - number(x)) >> low) % (BigUint::from(1u8) << 64u8);
+        secrets = secrets.and("less a mask", &word);
     }
     // After v's nine ciphertexts come the masks of x and of w: their product too is C1's alone.
     let (r, s) = (&ints[27..36], &ints[36..45]);
