@@ -91,7 +91,8 @@ impl PublicKey {
     }
 }
 
-/// Randomness in store: taken from the front, each once.
+/// Randomness in store. Each is handed out once, the last that was put in first: no two differ in
+/// what they are good for.
 #[derive(Debug)]
 pub struct Pool {
     key: PublicKey,

@@ -221,48 +221,48 @@ pub(crate) fn viewed<T: Clone>(x: &[T], of: Shape, view: &View<'_>) -> Vec<T> {
     if of.is_empty() {
         return vec![];
     }
+    // Room for all: one that grows would leave behind what it held, masks perhaps.
+    let len = view.shape(of).map_or(0, Shape::len);
+    let mut out = Vec::with_capacity(len);
     match view {
         View::Rows(rows) => {
-            let mut out = Vec::with_capacity(rows.len() * of.cols);
             for row in *rows {
                 let at = *row as usize * of.cols;
                 out.extend_from_slice(&x[at..at + of.cols]);
             }
-            out
         }
         View::Columns(range) => {
-            x.chunks_exact(of.cols).flat_map(|row| row[range.clone()].iter().cloned()).collect()
+            x.chunks_exact(of.cols).for_each(|row| out.extend_from_slice(&row[range.clone()]));
         }
-        View::Transpose => (0..of.cols)
-            .flat_map(|col| (0..of.rows).map(move |row| x[row * of.cols + col].clone()))
-            .collect(),
-        View::Reshape(_) => x.to_vec(),
-        View::RepeatRow(times) => {
-            let mut out = Vec::with_capacity(x.len() * times);
-            (0..*times).for_each(|_| out.extend_from_slice(x));
-            out
+        View::Transpose => {
+            for col in 0..of.cols {
+                out.extend((0..of.rows).map(|row| x[row * of.cols + col].clone()));
+            }
         }
+        View::Reshape(_) => out.extend_from_slice(x),
+        View::RepeatRow(times) => (0..*times).for_each(|_| out.extend_from_slice(x)),
         View::RepeatColumn(times) => {
-            x.iter().flat_map(|x| std::iter::repeat_n(x.clone(), *times)).collect()
+            x.iter().for_each(|x| out.extend(std::iter::repeat_n(x.clone(), *times)));
         }
     }
+    out
 }
 
 /// One after the other along an axis.
 pub(crate) fn joined<T: Clone>(parts: &[(&[T], Shape)], axis: Axis) -> Vec<T> {
+    let mut out = Vec::with_capacity(parts.iter().map(|(x, _)| x.len()).sum());
     match axis {
-        Axis::Rows => parts.iter().flat_map(|(x, _)| x.iter().cloned()).collect(),
+        Axis::Rows => parts.iter().for_each(|(x, _)| out.extend_from_slice(x)),
         Axis::Columns => {
             let rows = parts.first().map_or(0, |(_, shape)| shape.rows);
-            let mut out = Vec::with_capacity(parts.iter().map(|(x, _)| x.len()).sum());
             for row in 0..rows {
                 for (x, shape) in parts {
                     out.extend_from_slice(&x[row * shape.cols..(row + 1) * shape.cols]);
                 }
             }
-            out
         }
     }
+    out
 }
 
 /// A value behind a mask, as a cloud sees it: `hat` = value + mask is public to both clouds (or

@@ -43,9 +43,9 @@ pub(crate) fn to_public(limbs: &[u64]) -> BigUint {
     BigUint::new(halves)
 }
 
-/// `a += b`, returning the carry out of `a`'s top. `b` may be shorter.
+/// `a += b`, returning the carry out of `a`'s top. `b` may be shorter; one that is longer does not
+/// lose its upper limbs, in no build: `split_at_mut` stops there.
 pub(crate) fn add_assign(a: &mut [u64], b: &[u64]) -> u64 {
-    debug_assert!(b.len() <= a.len());
     let mut carry = 0u64;
     let (low, high) = a.split_at_mut(b.len());
     for (x, y) in low.iter_mut().zip(b) {
@@ -62,9 +62,8 @@ pub(crate) fn add_assign(a: &mut [u64], b: &[u64]) -> u64 {
 }
 
 /// `a -= b & mask`, returning the borrow (0 or 1). `b` may be shorter; `mask` is all zeros or all
-/// ones.
+/// ones. One that is longer is stopped at, as in [`add_assign`].
 pub(crate) fn sub_assign_masked(a: &mut [u64], b: &[u64], mask: u64) -> u64 {
-    debug_assert!(b.len() <= a.len());
     let mut borrow = 0u64;
     let (low, high) = a.split_at_mut(b.len());
     for (x, y) in low.iter_mut().zip(b) {
@@ -93,9 +92,10 @@ pub(crate) fn mask(bit: u64) -> u64 {
     u64::conditional_select(&0, &u64::MAX, Choice::from(bit as u8))
 }
 
-/// All ones if `a >= b`, else zero. Equal lengths.
+/// All ones if `a >= b`, else zero. Equal lengths, in every build: of unlike ones the upper limbs
+/// would be left out, and the verdict would be on other numbers.
 pub(crate) fn ge_mask(a: &[u64], b: &[u64]) -> u64 {
-    debug_assert_eq!(a.len(), b.len());
+    assert_eq!(a.len(), b.len(), "numbers of one length are compared");
     let mut borrow = 0u64;
     for (x, y) in a.iter().zip(b) {
         let diff = u128::from(*x).wrapping_sub(u128::from(*y)).wrapping_sub(u128::from(borrow));
@@ -104,9 +104,9 @@ pub(crate) fn ge_mask(a: &[u64], b: &[u64]) -> u64 {
     mask(borrow ^ 1)
 }
 
-/// `a := a mod m` for `a < 2m`, returning 1 if `m` was taken off. `a` may be longer than `m`.
+/// `a := a mod m` for `a < 2m`, returning 1 if `m` was taken off. `a` may be longer than `m`; an `m`
+/// that is longer is stopped at, as in [`add_assign`].
 pub(crate) fn reduce_once(a: &mut [u64], m: &[u64]) -> u64 {
-    debug_assert!(m.len() <= a.len());
     let mut borrow = 0u64;
     for (i, x) in a.iter().enumerate() {
         let y = m.get(i).copied().unwrap_or(0);

@@ -1,6 +1,7 @@
 //! A cloud's operations: see the parent module for formulas and for who learns what.
 
-use super::int::{add, mul, neg, power, sub, unsigned};
+use super::int::{Ints, add, mul, neg, power, sub, unsigned};
+use super::moves::Words;
 use super::range::{Behind, Reveal, TESTED_LATEST, Window, two_to};
 use super::secret::{Form, Secret, VALUE_BITS, sound};
 use super::veil::{Table, Veil};
@@ -13,6 +14,7 @@ use crate::prg::Party as Side;
 use crate::tensor::{Meta, Shape};
 use crate::wire;
 use std::sync::Arc;
+use zeroize::Zeroizing;
 
 impl Engine for Cipher {
     type Shared = Secret;
@@ -116,21 +118,22 @@ impl Engine for Cipher {
             .collect();
         let bounds: Vec<u8> = reveals.iter().map(|reveal| reveal.bound).collect();
         let ints = self.reveal(op, &reveals)?;
-        let low: Vec<Vec<u64>> =
-            ints.iter().map(|ints| ints.iter().map(|x| x[0]).collect()).collect();
+        let low = |ints: &Ints| Words::new(ints.iter().map(|x| x[0]).collect());
+        let low: Vec<Words> = ints.iter().map(low).collect();
         let words: Vec<Vec<u64>> = if to == Audience::One(Side::Zero) && self.ground.holds {
             vec![vec![]; xs.len()]
         } else if self.ground.holds {
-            let theirs = self.line.swap(op, &[], low.iter().map(Vec::len).sum())?;
+            let theirs = self.line.swap(op, &[], low.iter().map(|x| x.len()).sum())?;
             let mut theirs = theirs.iter();
             let own =
-                |r: &Vec<u64>| r.iter().zip(&mut theirs).map(|(r, x)| x.wrapping_sub(*r)).collect();
+                |r: &Words| r.iter().zip(&mut theirs).map(|(r, x)| x.wrapping_sub(*r)).collect();
             low.iter().map(own).collect()
         } else {
             if to != Audience::One(Side::Zero) {
-                self.line.swap(op, &low.concat(), 0)?;
+                let message: Vec<u64> = low.iter().flat_map(|x| x.iter().copied()).collect();
+                self.line.swap(op, &message, 0)?;
             }
-            let read = |(x, bound): (&Vec<u64>, &u8)| {
+            let read = |(x, bound): (&Words, &u8)| {
                 x.iter().map(|x| x.wrapping_sub(1 << bound)).collect::<Vec<u64>>()
             };
             if blinded {
@@ -196,8 +199,8 @@ impl Cipher {
         let ground = Arc::clone(&self.ground);
         let reach = self.shares_tested(op, name, meta, share)?;
         let half = 1u64 << VALUE_BITS;
-        let mine: Vec<u64> =
-            share.iter().map(|x| if ground.holds { *x } else { x.wrapping_add(half) }).collect();
+        let word = |x: &u64| if ground.holds { *x } else { x.wrapping_add(half) };
+        let mine = Words::new(share.iter().map(word).collect());
         // x_0' + x_1 >= 2^64  <=>  ~x_0' < x_1
         let asked: Vec<u64> = mine.iter().map(|x| if ground.holds { *x } else { !x }).collect();
         let wraps = self.compare(op, &[(64, asked.into())])?.swap_remove(0);
@@ -207,7 +210,8 @@ impl Cipher {
             let x = sub(&unsigned(&[*x]), &wrapped);
             if ground.holds { add(&x, &neg(&power(VALUE_BITS))) } else { x }
         };
-        let parts: Vec<[u64; 6]> = mine.iter().zip(wraps.iter()).map(part).collect();
+        let parts: Zeroizing<Vec<[u64; 6]>> =
+            Zeroizing::new(mine.iter().zip(wraps.iter()).map(part).collect());
         let form = if ground.packs(meta.shape) { Form::Packed } else { Form::Single };
         let plain = ground.plaintexts(&ground.groups(form, meta.shape), &parts);
         let dealt = self.deal(op, &plain, plain.len())?;

@@ -15,11 +15,12 @@
 //!            ciphertexts by one opening, which makes ring shares of them
 //! ```
 //!
-//! Who learns what: C0 sees x + 2^b + R for |x| <= 2^b and R uniform of b + 1 + 80 bits or more: within
-//! 2^-80 of the same for every x; what it sees of values beyond their bound, `range` says. Every ciphertext that C1 sends has been multiplied by a fresh encryption of
-//! zero, whose exponent is drawn from [1, N²/2): otherwise C0, who can take logarithms, would read
-//! blinds off it. C1 sees ciphertexts and, from transfers, uniform words. Semi-honest, and as long as
-//! the clouds do not side with each other.
+//! Who learns what: C0 sees x + 2^b + R for |x| <= 2^b and R uniform of b + 1 + 80 bits or more:
+//! within 2^-80 of the same for every x; what it sees of values beyond their bound, `range` says.
+//! Every ciphertext that C1 sends has been multiplied by a fresh encryption of zero, whose exponent
+//! is drawn from [1, N²/2): otherwise C0, who can take logarithms, would read blinds off it. C1
+//! sees ciphertexts and, from transfers, uniform words. Semi-honest, and as long as the clouds do
+//! not side with each other.
 //!
 //! Exact: plaintexts are the integers of the clear engine, so every bit is that of
 //! [`Clear`](crate::Clear). (Two uniform shares modulo 2^256 of a number of 64 bits sum to 2^256 more

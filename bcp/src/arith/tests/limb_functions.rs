@@ -106,3 +106,10 @@ proptest! {
         prop_assert_eq!((complement + residue) % modulus, BigUint::one());
     }
 }
+
+#[test]
+#[should_panic(expected = "numbers of one length")]
+fn numbers_of_unlike_lengths_are_not_compared() {
+    // By its low limb alone the first would be the larger.
+    limbs::ge_mask(&[2], &[1, 1]);
+}
