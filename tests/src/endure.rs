@@ -25,10 +25,10 @@ use std::time::{Duration, Instant};
 /// Jobs that owners propose before they give it up.
 const JOBS: u32 = 4;
 /// A refusal that lasts so long lasts for ever.
-const LASTING: Duration = Duration::from_secs(15);
-/// A job that does not move for so long does not move any more: longer than services' patience and
-/// the longest pause between attempts.
-const STILL: Duration = Duration::from_secs(45);
+const LASTING: Duration = Duration::from_secs(30);
+/// A job that does not move for so long does not move any more: far longer than services' patience
+/// and the longest pause between attempts, since the machine may have other work.
+const STILL: Duration = Duration::from_mins(3);
 /// How long owners' programs try failing calls again.
 const PATIENCE: Duration = Duration::from_secs(5);
 
