@@ -29,7 +29,6 @@ async fn bad_for_a_moment() {
         line(Role::Kgc, Weather::Slow(100_000), When::Step(130)),
         line(Role::C1, Weather::Cut, When::Step(150)),
         Fault { what: What::Paused, ..line(Role::C0, Weather::Fair, When::Step(160)) },
-        Fault { what: What::Paused, ..line(Role::Kgc, Weather::Fair, When::Step(170)) },
     ];
     let outcome = play(&mut services, folder.path(), &scenario).await.unwrap();
     println!("{} attempts; {:?}", outcome.status.attempts, outcome.reasons);
@@ -56,8 +55,6 @@ async fn bad_for_longer_than_anybody_waits() {
         line(Role::C0, Weather::Cut, When::Step(20)),
         line(Role::C0, Weather::Held, When::Step(60)),
         line(Role::Kgc, Weather::Held, When::Step(100)),
-        // It wakes in the midst of an attempt that is over for all others.
-        Fault { what: What::Paused, ..line(Role::C0, Weather::Fair, When::Step(140)) },
     ];
     let outcome = play(&mut services, folder.path(), &scenario).await.unwrap();
     println!("{} attempts; {:#?}", outcome.status.attempts, outcome.reasons);
