@@ -248,6 +248,12 @@ impl House {
         let names = |names: Vec<Name>| names.iter().map(Name::to_string).collect::<Vec<_>>();
         let early = matches!(row.state, State::Proposed | State::Approved);
         let awaited = if early { self.awaited(case).await? } else { Vec::new() };
+        // An approval that has ended is missed at once, also where nothing has asked since.
+        let state = match row.state {
+            State::Proposed | State::Approved if awaited.is_empty() => State::Approved,
+            State::Proposed | State::Approved => State::Proposed,
+            state => state,
+        };
         let owners = job.owners().into_iter();
         let approved = owners.filter(|owner| !awaited.contains(owner)).cloned().collect();
         let running = self.progress.of(&job.digest());
@@ -258,7 +264,7 @@ impl House {
         Ok(JobReply {
             job: job.digest().to_vec().into(),
             text: job.text().to_vec().into(),
-            state: row.state.as_str().to_owned(),
+            state: state.as_str().to_owned(),
             reason: row.reason.clone(),
             approved: names(approved),
             awaited: names(awaited),

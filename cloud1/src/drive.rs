@@ -146,10 +146,11 @@ impl Drive {
         if !house.ledger.begin_attempt(&attempt, house.now()).await? {
             return Err(Refusal::new(Cause::State, "the job has moved on meanwhile").into());
         }
-        let dealt = house.dealt(case, &attempt, from.as_ref()).await?;
         let named = name(&attempt);
         let inputs = gather(house, &c0, named, case, &training, &data).await?;
         c0.start(named).await?;
+        // Last: the dealer waits for its link from now on, and transforming uploads takes its time.
+        let dealt = house.dealt(case, &attempt, from.as_ref()).await?;
         let from = match from {
             None => None,
             Some((of, step)) => Some(((of, step), house.checkpoint(&of, step).await?)),

@@ -10,7 +10,7 @@
 use crate::command::killed_after;
 use crate::faults::{Fault, What, When};
 use crate::processes::Processes;
-use crate::scenario::{Scenario, Study, approve_all, join, propose, the_same_model, upload_all};
+use crate::scenario::{Scenario, Study, join, propose, the_same_model, upload_all};
 use crate::services::Services as _;
 use anyhow::{Context as _, bail, ensure};
 use dyad_client::Error;
@@ -25,10 +25,10 @@ use std::time::{Duration, Instant};
 /// Jobs that owners propose before they give it up.
 const JOBS: u32 = 4;
 /// A refusal that lasts so long lasts for ever.
-const LASTING: Duration = Duration::from_secs(15);
-/// A job that does not move for so long does not move any more: longer than services' patience and
-/// the longest pause between attempts.
-const STILL: Duration = Duration::from_secs(45);
+const LASTING: Duration = Duration::from_secs(30);
+/// A job that does not move for so long does not move any more: far longer than services' patience
+/// and the longest pause between attempts, since the machine may have other work.
+const STILL: Duration = Duration::from_mins(3);
 /// How long owners' programs try failing calls again.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -43,6 +43,10 @@ fn documented(said: &str, plan: &[Fault]) -> bool {
                 "there is no such job here",
                 "no such upload",
                 "upload it anew",
+                "upload the file anew",
+                "is not whole at",
+                "is not finished at",
+                "still awaits the approval",
                 "the clouds no longer hold upload",
                 "no finished upload",
                 LOST,
@@ -257,8 +261,13 @@ impl Trial<'_> {
             self.commands(fault, &["job", "approve", job], None).await?;
         }
         let study = &self.study;
-        let approving =
-            self.refusals.persist(async || approve_all(study, prepared).await, async || {});
+        let approve = async || {
+            for owner in &study.owners {
+                approved(owner, prepared).await?;
+            }
+            Ok(())
+        };
+        let approving = self.refusals.persist(approve, async || {});
         if approving.await?.is_none() {
             return Ok(None);
         }
@@ -363,8 +372,12 @@ impl Trial<'_> {
     }
 }
 
-/// One owner approves once more, of what a cloud has forgotten.
+/// One owner approves; perhaps once more, of what a cloud has forgotten.
 async fn approved(owner: &dyad_client::Client, prepared: &Prepared) -> Result<(), Error> {
     let reviewed = owner.review(&prepared.study, &prepared.job.digest()).await?;
-    owner.approve(&reviewed, Duration::from_hours(1)).await.map(drop)
+    match owner.approve(&reviewed, Duration::from_hours(1)).await {
+        // The answer was lost, and the job has begun with what was given.
+        Err(Error::Request(said)) if said.contains("came too late") => Ok(()),
+        other => other.map(drop),
+    }
 }

@@ -4,7 +4,7 @@
 
 use dyad_local::{Parameters, World};
 use dyad_protos::Role;
-use dyad_protos::job::Opening;
+use dyad_protos::job::{Opening, Randomness};
 use dyad_protos::upload::Mode;
 use dyad_tests::Processes;
 use dyad_tests::endure::{Endured, endure};
@@ -125,25 +125,24 @@ async fn soak() {
     assert!(failed.is_empty(), "seeds {failed:?}");
 }
 
-/// Goes through a plan; the name chooses nothing but the words, the plan's first fault the release.
+/// Goes through a plan; how long its faults last chooses release, mode and randomness.
 async fn through(plan: Vec<Fault>, name: &str) -> anyhow::Result<()> {
     let start = Instant::now();
     for fault in &plan {
         println!("{name}: {fault}");
     }
     let down: u64 = plan.iter().map(|fault| fault.down).sum();
-    let (opening, mode) = match down % 4 {
-        0 => (Opening::Joint, Mode::Sealed),
-        1 => (Opening::Joint, Mode::Packed),
-        2 => (Opening::Each, Mode::Packed),
-        _ => (Opening::Each, Mode::Sealed),
-    };
+    let opening = if down.is_multiple_of(2) { Opening::Joint } else { Opening::Each };
+    let mode = if (down / 2).is_multiple_of(8) { Mode::Packed } else { Mode::Sealed };
+    let pairwise = (down / 16).is_multiple_of(8);
+    let randomness = if pairwise { Randomness::Pairwise } else { Randomness::Dealer };
     let scenario = Scenario {
         opening,
         mode,
+        randomness,
         owners: 2,
         faults: plan,
-        limit: Duration::from_mins(6),
+        limit: Duration::from_mins(20),
         ..Scenario::new()?
     };
     let folder = tempfile::tempdir()?;

@@ -123,6 +123,31 @@ async fn an_upload_goes_on_behind_what_was_acknowledged() {
     ends_well(&study, &prepared).await;
 }
 
+/// A terminal to type in, and questions that go to a file; then questions that nobody answers.
+async fn what_nobody_sees_is_not_agreed_to(home: &Path, job: &str) {
+    // It runs a command in a terminal of its own.
+    if Command::new("script").arg("--version").output().await.is_err() {
+        println!("SKIPPED: questions in a terminal: there is no `script` to make one");
+        return;
+    }
+    let (program, said) = (dyad_tests::program("dyad").unwrap(), home.join("said"));
+    let approve = format!(
+        "{} --home {} --insecure-demo job approve {job}",
+        program.display(),
+        home.display()
+    );
+    let told = format!("{approve} 2> {}", said.display());
+    for (line, words) in [(&told, &["say --yes"][..]), (&approve, &["[y/N]", "nothing was done"])] {
+        let mut command = Command::new("script");
+        command.args(["-qec", line, "/dev/null"]).stdin(Stdio::null());
+        let output = command.output().await.unwrap();
+        let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
+        text += &std::fs::read_to_string(&said).unwrap();
+        assert!(!output.status.success(), "{text}");
+        assert!(words.iter().all(|words| text.contains(words)), "{text}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn proposing_and_approving() {
     let _one = ONE.lock().await;
@@ -143,6 +168,9 @@ async fn proposing_and_approving() {
     println!("{listed}");
     let prepared = dyad_tests::scenario::propose(&study, &some_seconds(1)).await.unwrap();
     let job = Hex(prepared.job.digest()).to_string();
+    what_nobody_sees_is_not_agreed_to(&homes[0], &job).await;
+    let [zero, one] = study.owners[0].job(&prepared.study, &prepared.job.digest()).await.unwrap();
+    assert_eq!([zero.awaited.len(), one.awaited.len()], [2, 2]);
     let approving = ["job", "approve", &job];
     for home in &homes {
         for millis in moments {
@@ -264,47 +292,4 @@ async fn a_spool_that_may_not_grow() {
     }
     let prepared = approved(&study, &some_seconds(1)).await;
     ends_well(&study, &prepared).await;
-}
-
-/// A terminal to type in, and questions that go to a file: what nobody can see nobody has agreed to.
-#[tokio::test(flavor = "multi_thread")]
-async fn what_cannot_be_asked_is_not_done() {
-    let _one = ONE.lock().await;
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path();
-    // It runs a command in a terminal of its own.
-    if Command::new("script").arg("--version").output().await.is_err() {
-        println!("SKIPPED: questions in a terminal: there is no `script` to make one");
-        return;
-    }
-    let services = Processes::start(path).await.unwrap();
-    let study = join(&services, path, 1).await.unwrap();
-    upload_all(&study, Mode::Sealed).await.unwrap();
-    let home = path.join("owner-0");
-    let upload = || study.owners[0].uploads().unwrap().remove(0);
-    let digits = Hex(upload().digest()).to_string();
-    let said = path.join("said");
-    let withdraw = async |more: &str| {
-        let program = dyad_tests::program("dyad").unwrap();
-        let line = format!(
-            "{} --home {} --insecure-demo withdraw {digits} {more}",
-            program.display(),
-            home.display(),
-        );
-        let mut command = Command::new("script");
-        command.args(["-qec", &line, "/dev/null"]).stdin(Stdio::null());
-        let output = command.output().await.unwrap();
-        (output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned())
-    };
-    let (done, _) = withdraw(&format!("2> {}", said.display())).await;
-    let said = std::fs::read_to_string(&said).unwrap();
-    assert!(!done && said.contains("say --yes"), "{said}");
-    assert_eq!(upload().state, State::Finished);
-    // Where it is seen it is asked; nobody answers.
-    let (done, said) = withdraw("").await;
-    assert!(!done && said.contains("[y/N]") && said.contains("nothing was done"), "{said}");
-    assert_eq!(upload().state, State::Finished);
-    let (done, said) = withdraw("--yes").await;
-    assert!(done, "{said}");
-    assert_eq!(upload().state, State::Withdrawn);
 }

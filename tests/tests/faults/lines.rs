@@ -1,12 +1,12 @@
 //! Lines that are cut, held up or slow, and peers that stand still.
 
-use crate::common::{ONE, approved, at_step, some_seconds, until};
-use dyad_client::job::State;
+use crate::common::{ONE, approved, at_step, ends_well, some_seconds, until};
+use dyad_client::job::{State, Status};
 use dyad_protos::Role;
 use dyad_protos::job::Opening;
 use dyad_protos::upload::Mode;
 use dyad_tests::faults::{Fault, What, When};
-use dyad_tests::scenario::{join, play, upload_all};
+use dyad_tests::scenario::{approve_all, join, play, propose, upload_all};
 use dyad_tests::{Manner, Processes, Services as _, Weather};
 use std::time::{Duration, Instant};
 
@@ -29,7 +29,6 @@ async fn bad_for_a_moment() {
         line(Role::Kgc, Weather::Slow(100_000), When::Step(130)),
         line(Role::C1, Weather::Cut, When::Step(150)),
         Fault { what: What::Paused, ..line(Role::C0, Weather::Fair, When::Step(160)) },
-        Fault { what: What::Paused, ..line(Role::Kgc, Weather::Fair, When::Step(170)) },
     ];
     let outcome = play(&mut services, folder.path(), &scenario).await.unwrap();
     println!("{} attempts; {:?}", outcome.status.attempts, outcome.reasons);
@@ -56,8 +55,6 @@ async fn bad_for_longer_than_anybody_waits() {
         line(Role::C0, Weather::Cut, When::Step(20)),
         line(Role::C0, Weather::Held, When::Step(60)),
         line(Role::Kgc, Weather::Held, When::Step(100)),
-        // It wakes in the midst of an attempt that is over for all others.
-        Fault { what: What::Paused, ..line(Role::C0, Weather::Fair, When::Step(140)) },
     ];
     let outcome = play(&mut services, folder.path(), &scenario).await.unwrap();
     println!("{} attempts; {:#?}", outcome.status.attempts, outcome.reasons);
@@ -99,6 +96,31 @@ async fn owners_are_told() {
     assert!(waiting.reason.contains("kgc"), "{}", waiting.reason);
     services.line(Role::Kgc).unwrap().set(Weather::Fair);
     at_step(&study, &prepared, 1).await;
-    let status = crate::common::ends_well(&study, &prepared).await;
+    let status = ends_well(&study, &prepared).await;
     assert_eq!(status.state, State::Released);
+}
+
+/// Packed uploads take longer to be transformed than the dealer waits for C1: it is asked after it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transformation_that_outlasts_the_dealers_patience() {
+    let _one = ONE.lock().await;
+    let folder = tempfile::tempdir().unwrap();
+    let mut services = Processes::start_behind_lines(folder.path()).await.unwrap();
+    services.manner(Role::Kgc, Manner::default().set("limits.connect_seconds", "1"));
+    crate::common::restart(&mut services, Role::Kgc).await;
+    let study = join(&services, folder.path(), 1).await.unwrap();
+    upload_all(&study, Mode::Packed).await.unwrap();
+    let mut scenario = some_seconds(1);
+    scenario.mode = Mode::Packed;
+    let prepared = propose(&study, &scenario).await.unwrap();
+    services.line(Role::C0).unwrap().set(Weather::Slow(400_000));
+    let start = Instant::now();
+    approve_all(&study, &prepared).await.unwrap();
+    let begun = |[_, c1]: &[Status; 2]| c1.step > 0 || c1.state.is_over();
+    until(&study, &prepared, "a step", begun).await;
+    let took = start.elapsed();
+    services.line(Role::C0).unwrap().set(Weather::Fair);
+    println!("the first step after {took:.1?}");
+    assert!(took > Duration::from_secs(2), "{took:?}: nothing is shown");
+    assert_eq!(ends_well(&study, &prepared).await.attempts, 1);
 }

@@ -31,8 +31,7 @@ async fn a_job_for_which_the_key_centre_is_away() {
     until(&study, &prepared, "the revocation", all(State::Proposed)).await;
 
     let reviewed = study.owners[1].review(frozen, &job).await.unwrap();
-    study.owners[1].approve(&reviewed, Duration::from_secs(3)).await.unwrap();
-    until(&study, &prepared, "the approval", all(State::Approved)).await;
+    study.owners[1].approve(&reviewed, Duration::from_secs(4)).await.unwrap();
     until(&study, &prepared, "the approval's end", all(State::Proposed)).await;
     services.run(Role::Kgc).await.unwrap();
     approve_all(&study, &prepared).await.unwrap();
