@@ -9,19 +9,22 @@
 //! - [`jobs`]: proposals and approvals; [`trust`]: what is believed, and why
 //! - [`run`]: an attempt at a job; [`inputs`]: a cloud's share of the data
 //! - [`release`]: the model, given to those whom the job names
-//! - [`quota`]: how much one owner may take; [`tidy`]: what goes when nobody needs it any more
+//! - [`quota`]: how much one owner may take; [`busy`]: how much at a time; [`tidy`]: what goes when nobody needs it any more
 //! - [`ledger`]: what must not be forgotten
 
 pub mod align;
 pub mod answer;
 pub mod attempt;
+pub mod busy;
 pub mod codec;
+pub mod compare;
 pub mod house;
 pub mod inputs;
 pub mod intake;
 pub mod jobs;
 pub mod ledger;
 pub mod packed;
+pub mod page;
 pub mod progress;
 pub mod quota;
 pub mod refusal;

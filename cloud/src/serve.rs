@@ -56,6 +56,21 @@ pub struct Config {
     pub limits: Limits,
 }
 
+/// A key of the configuration has a value that cannot be meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("configuration: key `{key}`: {why}")]
+pub struct Misconfigured {
+    /// Which.
+    pub key: &'static str,
+    /// What it may be.
+    pub why: &'static str,
+}
+
+/// Threads of a job.
+const MOST_THREADS: usize = 1024;
+/// A hundred years.
+const MOST_DAYS: u64 = 36_500;
+
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -77,6 +92,32 @@ impl Default for Config {
 impl Config {
     fn keys(&self) -> PathBuf {
         self.folder.join("keys")
+    }
+
+    /// Refuses what cannot be meant, each key by name.
+    pub fn check(&self) -> Result<(), Misconfigured> {
+        let Limits { uploads, bytes, jobs, retention_days } = self.limits;
+        let nought = "nought would refuse everything";
+        let most_patience = 24 * 3600;
+        for (key, is_right, why) in [
+            ("folder", !self.folder.as_os_str().is_empty(), "name a folder"),
+            ("patience", (1..=most_patience).contains(&self.patience), "1 to 86400 seconds"),
+            ("refresh", (1..=most_patience).contains(&self.refresh), "1 to 86400 seconds"),
+            ("threads", self.threads <= MOST_THREADS, "1024 at most; 0: as many as there are cores"),
+            ("limits.uploads", uploads > 0, nought),
+            ("limits.bytes", bytes > 0, nought),
+            ("limits.jobs", jobs > 0, nought),
+            (
+                "limits.retention_days",
+                (1..=MOST_DAYS).contains(&retention_days),
+                "1 to 36500: in no time nobody could fetch a model",
+            ),
+        ] {
+            if !is_right {
+                return Err(Misconfigured { key, why });
+            }
+        }
+        Ok(())
     }
 
     /// The ledger, as it is opened.
@@ -126,6 +167,7 @@ fn params(bytes: &[u8], insecure_demo: bool) -> anyhow::Result<PublicParams> {
 
 /// Opens all that a cloud keeps.
 pub async fn open(role: Role, config: &Config, context: Context) -> anyhow::Result<Arc<House>> {
+    config.check()?;
     dyad_net::install_provider();
     let keys = config.keys();
     let member = Member::load(&keys, config.passphrase.reveal())
@@ -134,7 +176,9 @@ pub async fn open(role: Role, config: &Config, context: Context) -> anyhow::Resu
     let params = params(&member.params, config.insecure_demo)?;
     let db = Db::open(&config.ledger_url()?, &[MIGRATIONS]).await?;
     let bulk = Bulk::open(&config.url(&config.bulk, "file", "bulk")?).await?;
-    let house = House::new(member, params, Ledger::new(db), bulk, context, config);
+    let ledger = Ledger::new(db);
+    let ran = ledger.ran().await?;
+    let house = House::new(member, params, ledger, bulk, context, config, ran);
     let (counter, witness) = (house.context.metrics.clone(), house.witness.clone());
     house.me.tls.on_refused(move |cause, line| {
         counter.counter(series::REFUSALS, &[("cause", cause)]).increment(1);
@@ -185,10 +229,16 @@ pub async fn listen(
     });
     let served = served.await;
     refreshing.abort();
-    tidying.abort();
+    // It ends by itself with the stop, and writes down how long it ran.
+    if tokio::time::timeout(LAST_WORDS, tidying).await.is_err() {
+        tracing::warn!("how long it ran may not be written down");
+    }
     house.witness.flush().await;
     Ok(served?)
 }
+
+/// For what is written when it stops.
+const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// How long the certificate is good.
 fn standing(me: &Member) -> String {
@@ -205,7 +255,7 @@ async fn refresh(house: Arc<House>, every: Duration) {
     let me = &house.me;
     loop {
         if let Err(error) = me.refresh().await {
-            tracing::warn!("the key centre was not reached: {error}");
+            tracing::warn!("who there is, and who no more, was not asked or not believed: {error}");
         }
         let left = me.tls.not_after().duration_since(SystemTime::now()).unwrap_or_default();
         let days = left.as_secs() / 86_400;

@@ -22,7 +22,7 @@ use dyad_protos::job::Opening;
 use dyad_protos::limits::CIPHERTEXTS;
 use dyad_protos::wire::peer::v1::auxiliary_server::Auxiliary;
 use dyad_protos::wire::peer::v1::{
-    AttemptReply, AttemptRequest, GiveUpReply, GiveUpRequest, SealPart, SealRequest, SignReply,
+    AttemptReply, AttemptRequest, CompareReply, CompareRequest, GiveUpReply, GiveUpRequest, SealPart, SealRequest, SignReply,
     SignRequest, StandingReply, StartReply, StartRequest, TransformPart, TransformReply,
 };
 use std::collections::{HashMap, HashSet};
@@ -43,26 +43,27 @@ pub(crate) struct Calls {
     master: Arc<MasterKey>,
     hub: LinkHub,
     patience: Duration,
-    attempts: Arc<Mutex<HashMap<[u8; 32], Stage>>>,
+    attempts: Arc<Mutex<HashMap<[u8; 32], Begun>>>,
 }
 
-/// How far an attempt has come. Kept in memory: an attempt that this cloud has forgotten is over.
+/// An attempt. Kept in memory: one that this cloud has forgotten is over.
+struct Begun {
+    attempt: Attempt,
+    /// What C1 was answered: a repeat is answered the same.
+    reply: AttemptReply,
+    stage: Stage,
+}
+
+/// How far it has come.
 enum Stage {
     /// What is not shared yet is being opened.
     Prepared(Box<Prepared>),
-    /// Taken, while its inputs are put together; then its thread runs.
-    Running([u8; 32]),
-    /// It ended early.
-    Failed([u8; 32], String),
-}
-
-impl Stage {
-    const fn job(&self) -> &[u8; 32] {
-        match self {
-            Self::Prepared(prepared) => &prepared.attempt.job,
-            Self::Running(job) | Self::Failed(job, _) => job,
-        }
-    }
+    /// Taken, while a chunk is opened.
+    Opening,
+    /// Its inputs are put together; then its thread runs.
+    Started,
+    /// It ended early; if it was not even started, for this cause.
+    Failed(Option<Cause>, String),
 }
 
 struct Prepared {
@@ -72,6 +73,8 @@ struct Prepared {
     data: (Vec<UploadRow>, Alignment),
     dealt: Dealt,
     opened: Opened,
+    /// Digests of what was opened: nothing is opened twice.
+    blinded: HashMap<([u8; 32], u32), [u8; 32]>,
     /// C1, by the key that began it: the link is for no other.
     peer: Expect,
 }
@@ -92,7 +95,7 @@ impl Calls {
         Self { house, master, hub, patience, attempts: Arc::default() }
     }
 
-    fn attempts(&self) -> MutexGuard<'_, HashMap<[u8; 32], Stage>> {
+    fn attempts(&self) -> MutexGuard<'_, HashMap<[u8; 32], Begun>> {
         self.attempts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -115,7 +118,7 @@ impl Calls {
 
     /// The same, of the job of an attempt; of one that is not known there is nothing to say.
     async fn of_attempt(&self, peer: &Peer, attempt: &[u8; 32]) -> Result<(), Refusal> {
-        let job = self.attempts().get(attempt).map(|stage| *stage.job());
+        let job = self.attempts().get(attempt).map(|begun| begun.attempt.job);
         match job {
             Some(job) => self.case_of(peer, &job).await.map(drop),
             None => Ok(()),
@@ -126,13 +129,31 @@ impl Calls {
     pub(crate) async fn forget_what_is_over(self) {
         loop {
             tokio::time::sleep(FORGET).await;
-            let jobs: HashSet<_> = self.attempts().values().map(|stage| *stage.job()).collect();
+            let jobs: HashSet<_> = self.attempts().values().map(|begun| begun.attempt.job).collect();
             for job in jobs {
                 if self.house.case(&job).await.is_ok_and(|case| case.row.state.is_over()) {
-                    self.attempts().retain(|_, stage| *stage.job() != job);
+                    self.drop_all(&job);
                 }
             }
         }
+    }
+
+    /// Ends all attempts at a job, also those that wait for C1, and forgets their inputs.
+    fn drop_all(&self, job: &[u8; 32]) {
+        self.house.progress.call_off(job);
+        let mut attempts = self.attempts();
+        let all: Vec<_> = attempts.extract_if(|_, begun| begun.attempt.job == *job).collect();
+        drop(attempts);
+        for (_, begun) in &all {
+            self.hub.end(&link_of_clouds(&begun.attempt));
+        }
+    }
+
+    /// What C1 was answered when it began an attempt with this nonce.
+    fn answered(&self, job: &[u8; 32], nonce_1: &[u8; 16]) -> Option<AttemptReply> {
+        let attempts = self.attempts();
+        let same = |begun: &&Begun| begun.attempt.job == *job && begun.attempt.nonces[1] == *nonce_1;
+        attempts.values().find(same).map(|begun| begun.reply.clone())
     }
 
     async fn begin(&self, request: &Request<AttemptRequest>) -> Result<AttemptReply, Refusal> {
@@ -152,32 +173,39 @@ impl Calls {
             state => return refuse(Cause::Over, format!("at C0 the job is {state}")),
         }
         let training = case.study.training(job)?;
-        block_in_place(|| case.study.same_program(job, &training))?;
-        let data = self.house.fits(&case.study, job).await?;
-        let from = self.common(&job.digest(), &message.checkpoints).await?;
+        self.house.is_good(&case.study, job, &training).await?;
         let Hex(nonce_1) = Hex::try_from(&message.nonce[..])?;
+        if let Some(reply) = self.answered(&job.digest(), &nonce_1) {
+            return Ok(reply);
+        }
+        if self.house.ledger.is_used(&job.digest(), &nonce_1).await? {
+            let what = "C0 knows the attempt with this nonce no more: begin a new one";
+            return refuse(Cause::State, what);
+        }
+        // What is left of an older attempt at this job is over.
+        self.drop_all(&job.digest());
+        let from = self.common(&job.digest(), &message.checkpoints).await?;
         let attempt = Attempt { job: job.digest(), nonces: [nonce()?, nonce_1] };
         // The job runs only once something is dealt to it: until then owners may change their minds.
         let dealt = self.house.dealt(&case, &attempt, from.as_ref()).await?;
-        if !self.house.ledger.begin_attempt(&attempt, self.house.now()).await? {
+        let data = self.house.fits(&case.study, job).await?;
+        let key = name(&attempt);
+        let deed = self.house.deed(peer.identity.name.as_str(), "attempt begun", &key);
+        if !self.house.ledger.begin_attempt(&attempt, self.house.now(), &deed).await? {
             return refuse(Cause::State, "the job has moved on meanwhile, or the nonce is used up");
         }
-        self.house.audit(peer.identity.name.as_str(), "attempt begun", &name(&attempt)).await?;
         let approvals = self.house.ledger.approvals(&attempt.job).await?;
         let reply = AttemptReply {
             nonce: attempt.nonces[0].to_vec().into(),
             from: from.as_ref().map(|(of, step)| wire_checkpoint(of, *step)),
             approvals: wire_approvals(&approvals),
         };
-        // What is left of an older attempt at this job is over.
-        self.house.progress.call_off(&attempt.job);
-        let opened = Opened::new();
-        let key = name(&attempt);
+        let (opened, blinded) = (Opened::new(), HashMap::new());
         let peer = Expect::identity(peer.identity).pinned(peer.fingerprint);
-        let prepared = Prepared { attempt, from, training, data, dealt, opened, peer };
-        let mut attempts = self.attempts();
-        attempts.retain(|_, stage| *stage.job() != job.digest());
-        attempts.insert(key, Stage::Prepared(Box::new(prepared)));
+        let prepared = Prepared { attempt, from, training, data, dealt, opened, blinded, peer };
+        let stage = Stage::Prepared(Box::new(prepared));
+        self.drop_all(&job.digest());
+        self.attempts().insert(key, Begun { attempt, reply: reply.clone(), stage });
         Ok(reply)
     }
 
@@ -194,24 +222,49 @@ impl Calls {
         Ok(both.filter(|mine| theirs.contains(mine)).max_by_key(|(_, step)| *step))
     }
 
-    /// Takes an attempt out, to work on it.
-    fn take(&self, attempt: &[u8; 32]) -> Result<Box<Prepared>, Refusal> {
+    /// Takes an attempt out, to open a chunk of it.
+    fn take(&self, attempt: &[u8; 32]) -> Result<Taken<'_>, Refusal> {
         let mut attempts = self.attempts();
-        match attempts.remove(attempt) {
-            Some(Stage::Prepared(prepared)) => {
-                attempts.insert(*attempt, Stage::Running(prepared.attempt.job));
-                Ok(prepared)
+        let Some(begun) = attempts.get_mut(attempt) else { return unknown() };
+        match std::mem::replace(&mut begun.stage, Stage::Opening) {
+            Stage::Prepared(prepared) => {
+                Ok(Taken { calls: self, attempt: *attempt, prepared: Some(prepared) })
             }
-            Some(stage) => {
-                attempts.insert(*attempt, stage);
+            stage => {
+                begun.stage = stage;
                 refuse(Cause::State, "this attempt has begun already: begin a new one")
             }
-            None => refuse(Cause::State, "C0 knows no such attempt (any more): begin a new one"),
         }
     }
 
-    fn put_back(&self, attempt: [u8; 32], stage: Stage) {
-        self.attempts().insert(attempt, stage);
+    /// Takes an attempt out, to start it; nothing, if it was started before.
+    fn take_to_start(&self, attempt: &[u8; 32]) -> Result<Option<Box<Prepared>>, Refusal> {
+        let mut attempts = self.attempts();
+        let Some(begun) = attempts.get_mut(attempt) else { return unknown() };
+        match std::mem::replace(&mut begun.stage, Stage::Started) {
+            Stage::Prepared(prepared) => Ok(Some(prepared)),
+            Stage::Opening => {
+                begun.stage = Stage::Opening;
+                refuse(Cause::State, "a chunk of this attempt is being opened: begin a new one")
+            }
+            Stage::Started => Ok(None),
+            Stage::Failed(cause, why) => {
+                begun.stage = Stage::Failed(cause, why.clone());
+                // As it was answered the first time.
+                cause.map_or(Ok(None), |cause| refuse(cause, why))
+            }
+        }
+    }
+
+    /// Says that an attempt has ended early; false if a newer one has taken its place.
+    fn failed(&self, attempt: &[u8; 32], cause: Option<Cause>, why: &str) -> bool {
+        let mut attempts = self.attempts();
+        let begun = attempts.get_mut(attempt);
+        let is_there = begun.is_some();
+        if let Some(begun) = begun {
+            begun.stage = Stage::Failed(cause, why.to_owned());
+        }
+        is_there
     }
 
     async fn open_all(
@@ -229,10 +282,10 @@ impl Calls {
             }
             let no_attempt = || Refusal::new(Cause::Message, "no attempt is named");
             let attempt = current.ok_or_else(no_attempt)?;
-            let mut prepared = self.take(&attempt)?;
-            let result = self.transform_one(&mut prepared, &part).await;
-            self.put_back(attempt, Stage::Prepared(prepared));
-            result?;
+            let mut taken = self.take(&attempt)?;
+            if let Some(prepared) = &mut taken.prepared {
+                self.transform_one(prepared, &part).await?;
+            }
         }
         Ok(TransformReply {})
     }
@@ -247,48 +300,69 @@ impl Calls {
         let row = rows.iter().find(|row| row.manifest.digest() == upload);
         let row = row.ok_or_else(|| Refusal::new(Cause::Message, "no upload of this job"))?;
         let case = self.house.case(&prepared.attempt.job).await?;
+        // Opened before, with these blinds: that share stays. Other blinds would be of no use to a C1
+        // that follows the protocol.
+        let blinded = dyad_protos::digest("blinded", &[&part.ciphertexts]);
+        match prepared.blinded.get(&(upload, part.chunk)) {
+            Some(before) if *before == blinded => return Ok(()),
+            Some(_) => {
+                let what = "this chunk was opened in this attempt, blinded otherwise";
+                return refuse(Cause::Changed, what);
+            }
+            None => {}
+        }
         let (house, master) = (&self.house, &self.master);
         let shares = packed(house, master, &case, row, part.chunk, &part.ciphertexts).await?;
         prepared.opened.insert((upload, part.chunk), shares);
+        prepared.blinded.insert((upload, part.chunk), blinded);
         Ok(())
     }
 
     async fn start_one(&self, attempt: [u8; 32]) -> Result<StartReply, Refusal> {
-        let prepared = self.take(&attempt)?;
+        let Some(prepared) = self.take_to_start(&attempt)? else { return Ok(StartReply {}) };
+        let calls = self.clone();
+        // Not given up when whoever asked hangs up: it may ask again, and is answered the same.
+        let started = tokio::spawn(async move { calls.begin_to_run(attempt, *prepared).await });
+        let started = started.await;
+        started.map_err(|error| Refusal::new(Cause::Own, error.to_string()))?
+    }
+
+    async fn begin_to_run(
+        self,
+        attempt: [u8; 32],
+        prepared: Prepared,
+    ) -> Result<StartReply, Refusal> {
         let job = prepared.attempt.job;
-        let started = self.launch(*prepared).await;
-        match started {
-            Ok(ended) => {
-                let (calls, house) = (self.clone(), Arc::clone(&self.house));
-                tokio::spawn(async move {
-                    let stage = match ended.await {
-                        Ok(Ok(())) => return,
-                        Ok(Err(failure)) => failure.to_string(),
-                        Err(_) => "the thread is gone".to_owned(),
-                    };
-                    tracing::warn!(job = %Hex(job), "the attempt ended early: {stage}");
-                    if let Err(refusal) = house.ledger.note(&job, &stage).await {
-                        tracing::warn!("{refusal}");
-                    }
-                    let mut attempts = calls.attempts();
-                    if attempts.contains_key(&attempt) {
-                        attempts.insert(attempt, Stage::Failed(job, stage));
-                    }
-                });
-                Ok(StartReply {})
-            }
+        let ended = match self.launch(prepared).await {
+            Ok(ended) => ended,
             Err(refusal) => {
-                self.put_back(attempt, Stage::Failed(job, refusal.to_string()));
-                Err(refusal)
+                self.failed(&attempt, Some(refusal.cause), &refusal.what);
+                return Err(refusal);
             }
-        }
+        };
+        tokio::spawn(async move {
+            let why = match ended.await {
+                Ok(Ok(())) => return,
+                Ok(Err(failure)) => failure.to_string(),
+                Err(_) => "the thread is gone".to_owned(),
+            };
+            // Of one whose place another has taken nobody need know why it ended.
+            if !self.failed(&attempt, None, &why) {
+                return;
+            }
+            tracing::warn!(job = %Hex(job), "the attempt ended early: {why}");
+            if let Err(refusal) = self.house.ledger.note(&job, &why).await {
+                tracing::warn!("{refusal}");
+            }
+        });
+        Ok(StartReply {})
     }
 
     async fn launch(
         &self,
         prepared: Prepared,
     ) -> Result<tokio::sync::oneshot::Receiver<Result<(), dyad_cloud::run::Failure>>, Refusal> {
-        let Prepared { attempt, from, training, data, dealt, mut opened, peer } = prepared;
+        let Prepared { attempt, from, training, data, dealt, mut opened, peer, .. } = prepared;
         let house = &self.house;
         let case = house.case(&attempt.job).await?;
         let inputs = gather(house, &self.master, &case, &training, &data, &mut opened).await?;
@@ -297,6 +371,10 @@ impl Calls {
             Some((of, step)) => Some(house.checkpoint(&of, step).await?),
         };
         let link = self.hub.expect(link_of_clouds(&attempt), peer).waiting(self.patience);
+        // A newer attempt ends the links of those before: this one is there to be ended by now.
+        if !self.attempts().contains_key(&name(&attempt)) {
+            return refuse(Cause::State, "a newer attempt has begun meanwhile");
+        }
         let Dealt { seed, checks } = dealt;
         let link = Box::new(link);
         let limit = self.patience;
@@ -312,8 +390,8 @@ impl Calls {
         };
         let job = match self.attempts().get(&attempt) {
             None => return Ok(reply("unknown", "C0 knows no such attempt (any more)")),
-            Some(Stage::Failed(_, why)) => return Ok(reply("failed", why)),
-            Some(stage) => *stage.job(),
+            Some(Begun { stage: Stage::Failed(_, why), .. }) => return Ok(reply("failed", why)),
+            Some(begun) => begun.attempt.job,
         };
         let case = self.house.case(&job).await?;
         Ok(reply(case.row.state.as_str(), ""))
@@ -390,16 +468,64 @@ impl Calls {
         let job = case.row.job.digest();
         let said: String = request.get_ref().reason.chars().take(REASON).collect();
         let reason = format!("{} gave it up: {said}", peer.identity);
-        if self.house.ledger.fail(&job, &reason).await? {
-            self.house.progress.call_off(&job);
-            self.house.audit(peer.identity.name.as_str(), "job given up", &job).await?;
+        let deed = self.house.deed(peer.identity.name.as_str(), "job given up", &job);
+        if self.house.ledger.fail(&job, &reason, &deed).await? {
+            self.drop_all(&job);
         }
         Ok(GiveUpReply {})
+    }
+
+    /// What owners have told C1 alone, and what they have told C0 alone.
+    async fn compare_one(&self, request: &Request<CompareRequest>) -> Result<CompareReply, Refusal> {
+        let peer = self.house.peer(request, Role::C1)?;
+        let message = request.get_ref();
+        let job = digest(&message.job)?;
+        if self.house.ledger.job(&job).await?.is_none() {
+            return Ok(CompareReply::default());
+        }
+        let case = self.case_of(&peer, &job).await?;
+        let (house, by) = (&self.house, peer.identity.to_string());
+        // It runs nowhere if it does not run there.
+        let idle = message.state == State::Proposed.as_str();
+        let taken = house.take_revocations(&case, &message.revocations, idle, &by).await?;
+        let ended = house.end_as_over_there(&case, &message.state, &message.reason, &by).await?;
+        if ended || (taken && case.row.state == State::Running) {
+            self.drop_all(&job);
+        }
+        let row = house.case(&job).await?.row;
+        Ok(CompareReply {
+            state: row.state.as_str().to_owned(),
+            reason: row.reason,
+            revocations: house.revocations_shown(&job).await?,
+        })
     }
 }
 
 /// Characters of what C1 says that are kept.
 const REASON: usize = 2000;
+
+fn unknown<T>() -> Result<T, Refusal> {
+    refuse(Cause::State, "C0 knows no such attempt (any more): begin a new one")
+}
+
+/// An attempt of which a chunk is being opened. However that ends, also if C1 hangs up, it goes back
+/// to where it was, unless a newer one has taken its place meanwhile.
+struct Taken<'c> {
+    calls: &'c Calls,
+    attempt: [u8; 32],
+    prepared: Option<Box<Prepared>>,
+}
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        let mut attempts = self.calls.attempts();
+        if let Some(begun) = attempts.get_mut(&self.attempt)
+            && let Some(prepared) = self.prepared.take()
+        {
+            begun.stage = Stage::Prepared(prepared);
+        }
+    }
+}
 
 #[tonic::async_trait]
 impl Auxiliary for Calls {
@@ -485,5 +611,14 @@ impl Auxiliary for Calls {
         let who = self.house.who(&request);
         let result = self.give_up_one(&request).await;
         self.house.told("GiveUp", &who, result).map(Response::new)
+    }
+
+    async fn compare(
+        &self,
+        request: Request<CompareRequest>,
+    ) -> Result<Response<CompareReply>, Status> {
+        let who = self.house.who(&request);
+        let result = self.compare_one(&request).await;
+        self.house.told("Compare", &who, result).map(Response::new)
     }
 }

@@ -11,7 +11,8 @@ use crate::study::Frozen;
 use crate::upload;
 use dyad_learn::signed::Signed;
 use dyad_mpc::Count;
-use dyad_protos::consent::{APPROVED, CANCELLED, REVOKED, approval};
+use dyad_protos::consent::{APPROVED, CANCELLED, REVOKED, approval, revocation};
+use dyad_protos::limits::APPROVALS;
 use dyad_protos::wire::cloud::v1::{ApproveRequest, RevokeRequest};
 use dyad_protos::{Hex, Job};
 use serde::{Deserialize, Serialize};
@@ -46,6 +47,18 @@ pub struct Approval {
     pub expires: u64,
     /// Has it been taken back?
     pub revoked: bool,
+    /// Ends of all that were given for this job, the last one's too: taken back, none of them counts
+    /// any more, also if it is still on its way to a cloud.
+    #[serde(default)]
+    pub given: Vec<u64>,
+}
+
+impl Approval {
+    /// Ends of all that were given.
+    fn ends(&self) -> Vec<u64> {
+        // Written before all of them were kept: the last one alone.
+        if self.given.is_empty() { vec![self.expires] } else { self.given.clone() }
+    }
 }
 
 impl Client {
@@ -159,7 +172,11 @@ impl Client {
             let signature = self.me.sign.sign(APPROVED, &message);
             let folder = self.job_folder(&job.digest());
             home::write(&folder.join("job.toml"), job.text())?;
-            home::write_json(&folder.join(APPROVAL), &Approval { expires, revoked: false })?;
+            let before = self.approval(&job.digest())?;
+            let mut given = before.map(|before| before.ends()).unwrap_or_default();
+            given.retain(|end| *end != expires);
+            given.push(expires);
+            home::write_json(&folder.join(APPROVAL), &Approval { expires, revoked: false, given })?;
             let request = ApproveRequest {
                 job: job.digest().to_vec().into(),
                 expires,
@@ -192,10 +209,17 @@ impl Client {
     pub fn revoke<'a>(&'a self, study: &'a Frozen, job: &'a [u8; 32]) -> Doing<'a, [Status; 2]> {
         Box::pin(async move {
             self.refresh().await?;
+            let mut ends = Vec::new();
             if let Some(approval) = self.approval(job)? {
+                ends = approval.ends();
                 let revoked = Approval { revoked: true, ..approval };
                 home::write_json(&self.job_folder(job).join(APPROVAL), &revoked)?;
             }
+            // The last ones, if they are very many: those before have been replaced.
+            let ends = ends.split_off(ends.len().saturating_sub(APPROVALS));
+            let signature = self.me.sign.sign(REVOKED, &revocation(job, &ends)).0;
+            let request =
+                RevokeRequest { job: job.to_vec().into(), signature: signature.to_vec().into(), ends };
             let revoke = |cloud: Cloud, request: RevokeRequest| async move {
                 let reply = cloud.ask("to take an approval back", |mut cloud| {
                     let request = timed(request.clone());
@@ -203,7 +227,7 @@ impl Client {
                 });
                 reply.await
             };
-            self.both(study, job, REVOKED, revoke).await
+            self.both(study, job, request, revoke).await
         })
     }
 
@@ -218,7 +242,9 @@ impl Client {
                 });
                 reply.await
             };
-            self.both(study, job, CANCELLED, cancel).await
+            let signature = self.me.sign.sign(CANCELLED, job).0.to_vec().into();
+            let request = RevokeRequest { job: job.to_vec().into(), signature, ends: Vec::new() };
+            self.both(study, job, request, cancel).await
         })
     }
 
@@ -226,11 +252,9 @@ impl Client {
         &self,
         study: &Frozen,
         job: &[u8; 32],
-        label: &'static str,
+        request: RevokeRequest,
         call: impl Fn(Cloud, RevokeRequest) -> F,
     ) -> Result<[Status; 2]> {
-        let signature = self.me.sign.sign(label, job).0.to_vec().into();
-        let request = RevokeRequest { job: job.to_vec().into(), signature };
         let [c0, c1] = self.clouds(&study.study)?;
         let (zero, one) = tokio::join!(call(c0, request.clone()), call(c1, request));
         match (zero, one) {

@@ -12,7 +12,7 @@ use dyad_mpc::Count;
 use dyad_protos::consent::PROPOSED;
 use dyad_protos::job::{Engine, Job, Opening, Randomness, Upload, VERSION};
 use dyad_protos::wire::cloud::v1::{MatchReply, MatchRequest, ProposeRequest, UploadsRequest};
-use dyad_protos::{Document, Hex, Manifest, Name};
+use dyad_protos::{Document, Hex, Manifest, Name, Role};
 
 /// What is to be done with which uploads.
 #[derive(Clone, Debug)]
@@ -284,16 +284,25 @@ fn named_in_job(upload: &Finished) -> Upload {
 
 /// What a cloud has received, whole.
 async fn received(cloud: &Cloud, study: &Frozen) -> Result<Vec<(Document<Manifest>, Hex<32>)>> {
-    let request = UploadsRequest { study: study.study.digest().to_vec().into() };
-    let reply = cloud.ask("for the uploads of a study", |mut cloud| {
-        let request = timed(request.clone());
-        async move { cloud.uploads(request).await }
-    });
-    let uploads = match reply.await {
-        // Nobody has shown it the study yet.
-        Err(error) if error.is_unknown() => Vec::new(),
-        other => other?.uploads,
-    };
+    let digest = study.study.digest();
+    let mut request = UploadsRequest { study: digest.to_vec().into(), ..Default::default() };
+    let mut uploads = Vec::new();
+    loop {
+        let reply = cloud.ask("for the uploads of a study", |mut cloud| {
+            let request = timed(request.clone());
+            async move { cloud.uploads(request).await }
+        });
+        let reply = match reply.await {
+            // Nobody has shown it the study yet.
+            Err(error) if error.is_unknown() => break,
+            other => other?,
+        };
+        uploads.extend(reply.uploads);
+        if !is_further(cloud.role, &request.after, &reply.next)? {
+            break;
+        }
+        request.after = reply.next;
+    }
     let mut whole = Vec::new();
     for upload in uploads.into_iter().filter(|upload| !upload.digest.is_empty()) {
         let manifest = Document::<Manifest>::read(&upload.manifest)?;
@@ -303,6 +312,14 @@ async fn received(cloud: &Cloud, study: &Frozen) -> Result<Vec<(Document<Manifes
         whole.push((manifest, Hex::try_from(&upload.digest[..])?));
     }
     Ok(whole)
+}
+
+/// Is there another page of a list, and does it lie further on?
+pub(super) fn is_further(by: Role, after: &[u8], next: &[u8]) -> Result<bool> {
+    if !next.is_empty() && next <= after {
+        return contradiction(format!("{by} lists the same over and over"));
+    }
+    Ok(!next.is_empty())
 }
 
 async fn matched(cloud: &Cloud, study: &Frozen, uploads: &[[u8; 32]]) -> Result<Matched> {

@@ -1,7 +1,9 @@
 //! Approvals in the ledger. Each that was ever given stays: one that was taken back, or replaced by
 //! a later one of its owner, never counts again, however often it is sent.
 
+use super::revocations::is_revoked;
 use super::{Ledger, Result};
+use dyad_node::audit::{Entry, append};
 use dyad_node::store::{Row, sql};
 use dyad_protos::Name;
 
@@ -52,7 +54,12 @@ impl Ledger {
     }
 
     /// An approval comes, or comes anew with another end.
-    pub async fn approve(&self, job: &[u8; 32], approval: &Approval) -> Result<Taken> {
+    pub async fn approve(
+        &self,
+        job: &[u8; 32],
+        approval: &Approval,
+        deed: &Entry<'_>,
+    ) -> Result<Taken> {
         let (owner, signature) = (approval.owner.as_str(), &approval.signature[..]);
         let mut tx = self.db.begin().await?;
         let known = sql("SELECT COALESCE(ended, '') AS ended FROM approvals \
@@ -74,6 +81,9 @@ impl Ledger {
         if !matches!(state.as_str(), "proposed" | "approved") {
             return Ok(Taken::Late);
         }
+        if is_revoked(&mut tx, job, owner, approval.expires).await? {
+            return Ok(Taken::Revoked);
+        }
         sql("UPDATE approvals SET ended = 'replaced' \
              WHERE job = $1 AND owner = $2 AND ended IS NULL")
         .bind(&job[..])
@@ -87,31 +97,9 @@ impl Ledger {
             .bind(signature)
             .execute(&mut tx)
             .await?;
+        append(&mut tx, deed).await?;
         tx.commit().await?;
         Ok(Taken::New)
-    }
-
-    /// An owner takes back all that it has given. False if the job has begun.
-    pub async fn revoke(&self, job: &[u8; 32], owner: &str, signature: &[u8]) -> Result<bool> {
-        let mut tx = self.db.begin().await?;
-        let row =
-            sql("SELECT state FROM jobs WHERE digest = $1").bind(&job[..]).one(&mut tx).await?;
-        if !matches!(row.get::<String>("state")?.as_str(), "proposed" | "approved") {
-            return Ok(false);
-        }
-        sql("UPDATE approvals SET ended = 'revoked', revoked = $3 \
-             WHERE job = $1 AND owner = $2 AND revoked IS NULL")
-        .bind(&job[..])
-        .bind(owner)
-        .bind(signature)
-        .execute(&mut tx)
-        .await?;
-        sql("UPDATE jobs SET state = 'proposed' WHERE digest = $1")
-            .bind(&job[..])
-            .execute(&mut tx)
-            .await?;
-        tx.commit().await?;
-        Ok(true)
     }
 }
 
@@ -119,10 +107,13 @@ impl Ledger {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::ledger::MIGRATIONS;
+    use crate::ledger::{MIGRATIONS, Revocation, TakenBack};
+    use dyad_node::clock::Time;
     use dyad_node::store::Db;
 
     const JOB: [u8; 32] = [1; 32];
+    const DEED: Entry<'static> =
+        Entry { who: "north", what: "deed", hash: &JOB, at: Time::from_millis(0), detail: "" };
 
     async fn ledger() -> Ledger {
         let db = Db::open("sqlite::memory:", &[MIGRATIONS]).await.unwrap();
@@ -144,7 +135,28 @@ mod tests {
     }
 
     async fn take(ledger: &Ledger, owner: &str, which: u8) -> Taken {
-        ledger.approve(&JOB, &approval(owner, which)).await.unwrap()
+        ledger.approve(&JOB, &approval(owner, which), &DEED).await.unwrap()
+    }
+
+    /// Of these approvals.
+    fn revocation(owner: &str, which: &[u8]) -> Revocation {
+        let ends = which.iter().map(|which| 1000 + u64::from(*which)).collect();
+        Revocation { owner: owner.parse().unwrap(), ends, signature: [90 + which.len() as u8; 64] }
+    }
+
+    async fn revoke(ledger: &Ledger, which: &[u8]) -> TakenBack {
+        ledger.revoke(&JOB, &revocation("north", which), &DEED).await.unwrap()
+    }
+
+    async fn lines(ledger: &Ledger) -> usize {
+        let mut tx = ledger.db().snapshot().await.unwrap();
+        dyad_node::audit::read(&mut tx, 0, 100).await.unwrap().len()
+    }
+
+    async fn set(ledger: &Ledger, state: &str) {
+        let mut tx = ledger.db().begin().await.unwrap();
+        sql("UPDATE jobs SET state = $1").bind(state).execute(&mut tx).await.unwrap();
+        tx.commit().await.unwrap();
     }
 
     #[tokio::test]
@@ -156,13 +168,13 @@ mod tests {
         // Another end: the first one is over, whoever sends it again.
         assert_eq!(take(&ledger, "north", 2).await, Taken::New);
         assert_eq!(take(&ledger, "north", 1).await, Taken::Replaced);
-        assert!(ledger.revoke(&JOB, "north", &[9; 64]).await.unwrap());
+        assert_eq!(revoke(&ledger, &[]).await, TakenBack::New);
         // Both that were given, not the last one alone.
         for which in [1, 2] {
             assert!(matches!(take(&ledger, "north", which).await, Taken::Revoked));
         }
         assert_eq!(take(&ledger, "north", 3).await, Taken::New);
-        assert!(ledger.revoke(&JOB, "north", &[9; 64]).await.unwrap());
+        assert_eq!(revoke(&ledger, &[]).await, TakenBack::New);
         for which in [1, 2, 3] {
             assert!(matches!(take(&ledger, "north", which).await, Taken::Revoked));
         }
@@ -174,14 +186,57 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_was_taken_back_before_it_came_does_not_count() {
+        let ledger = ledger().await;
+        assert_eq!(revoke(&ledger, &[1, 2]).await, TakenBack::New);
+        assert_eq!(revoke(&ledger, &[1, 2]).await, TakenBack::Known);
+        assert_eq!(lines(&ledger).await, 1);
+        for which in [1, 2, 1] {
+            assert_eq!(take(&ledger, "north", which).await, Taken::Revoked, "{which}");
+        }
+        assert_eq!(ledger.approvals(&JOB).await.unwrap(), []);
+        // One that was not named counts, and so does another owner's with the same end.
+        assert_eq!(take(&ledger, "north", 3).await, Taken::New);
+        assert_eq!(take(&ledger, "south", 1).await, Taken::New);
+        let known = ledger.revocations(&JOB).await.unwrap();
+        assert_eq!(known, [revocation("north", &[1, 2])]);
+    }
+
+    #[tokio::test]
+    async fn what_the_other_cloud_shows_touches_no_later_approval() {
+        let ledger = ledger().await;
+        take(&ledger, "north", 1).await;
+        take(&ledger, "south", 1).await;
+        let shown = async |which: &[u8], idle| {
+            let revocation = revocation("north", which);
+            ledger.revoke_as_shown(&JOB, &revocation, idle, &DEED).await.unwrap()
+        };
+        assert_eq!(shown(&[], false).await, TakenBack::Known);
+        assert_eq!(shown(&[1], false).await, TakenBack::New);
+        assert_eq!(ledger.approvals(&JOB).await.unwrap(), [approval("south", 1)]);
+        take(&ledger, "north", 2).await;
+        assert_eq!(shown(&[1], false).await, TakenBack::Known);
+        assert_eq!(ledger.approvals(&JOB).await.unwrap().len(), 2);
+        // It runs: nothing is taken back, unless it does not run over there.
+        set(&ledger, "running").await;
+        assert_eq!(shown(&[1, 2], false).await, TakenBack::Late);
+        assert_eq!(shown(&[1, 2], true).await, TakenBack::New);
+        assert_eq!(ledger.approvals(&JOB).await.unwrap(), [approval("south", 1)]);
+        let mut tx = ledger.db().snapshot().await.unwrap();
+        let row = sql("SELECT state FROM jobs").one(&mut tx).await.unwrap();
+        assert_eq!(row.get::<String>("state").unwrap(), "proposed");
+        tx.rollback().await;
+        set(&ledger, "trained").await;
+        assert_eq!(shown(&[1, 2, 3], true).await, TakenBack::Late);
+    }
+
+    #[tokio::test]
     async fn once_it_runs_nothing_is_given_or_taken_back() {
         let ledger = ledger().await;
         take(&ledger, "north", 1).await;
-        let mut tx = ledger.db().begin().await.unwrap();
-        sql("UPDATE jobs SET state = 'running'").execute(&mut tx).await.unwrap();
-        tx.commit().await.unwrap();
+        set(&ledger, "running").await;
         assert_eq!(take(&ledger, "north", 2).await, Taken::Late);
-        assert!(!ledger.revoke(&JOB, "north", &[9; 64]).await.unwrap());
+        assert_eq!(revoke(&ledger, &[1]).await, TakenBack::Late);
         assert_eq!(ledger.approvals(&JOB).await.unwrap(), [approval("north", 1)]);
     }
 }
