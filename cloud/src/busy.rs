@@ -40,7 +40,8 @@ impl Busy {
             return refuse(Cause::Busy, what);
         }
         if all >= AT_ONCE {
-            let what = format!("{all} matchings and proposals are being looked at: busy, try again");
+            let what =
+                format!("{all} matchings and proposals are being looked at: busy, try again");
             return refuse(Cause::Busy, what);
         }
         taken.insert(owner.clone(), own + 1);

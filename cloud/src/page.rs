@@ -18,7 +18,10 @@ impl Page {
     /// As it was asked for.
     pub fn read(after: &Bytes, limit: u32) -> Result<Self, Refusal> {
         if !matches!(after.len(), 0 | 32) {
-            return refuse(Cause::Message, "a page begins after a digest of 32 bytes, or after none");
+            return refuse(
+                Cause::Message,
+                "a page begins after a digest of 32 bytes, or after none",
+            );
         }
         let limit = if limit == 0 { PAGE } else { PAGE.min(limit as usize) };
         Ok(Self { after: after.clone(), limit })

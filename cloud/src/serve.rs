@@ -103,7 +103,11 @@ impl Config {
             ("folder", !self.folder.as_os_str().is_empty(), "name a folder"),
             ("patience", (1..=most_patience).contains(&self.patience), "1 to 86400 seconds"),
             ("refresh", (1..=most_patience).contains(&self.refresh), "1 to 86400 seconds"),
-            ("threads", self.threads <= MOST_THREADS, "1024 at most; 0: as many as there are cores"),
+            (
+                "threads",
+                self.threads <= MOST_THREADS,
+                "1024 at most; 0: as many as there are cores",
+            ),
             ("limits.uploads", uploads > 0, nought),
             ("limits.bytes", bytes > 0, nought),
             ("limits.jobs", jobs > 0, nought),

@@ -1,19 +1,18 @@
 //! What C1 asks of C0. All of it is checked here again, from C0's own ledger.
 
+use crate::attempts::{Attempts, Begun, Prepared, Stage};
 use crate::shares::{Opened, gather, packed};
 use dyad_bcp::MasterKey;
-use dyad_cloud::align::Alignment;
 use dyad_cloud::attempt::{
     Dealt, link_of_clouds, name, nonce, read_checkpoint, spawn, wire_approvals, wire_checkpoint,
 };
 use dyad_cloud::codec;
 use dyad_cloud::house::House;
 use dyad_cloud::jobs::Case;
-use dyad_cloud::ledger::{State, UploadRow};
+use dyad_cloud::ledger::State;
 use dyad_cloud::refusal::{Cause, Refusal, refuse};
 use dyad_cloud::release::{layout, pack, shares_digest, words};
 use dyad_cloud::run::Task;
-use dyad_learn::signed::Signed;
 use dyad_mpc::prg::Attempt;
 use dyad_net::identity::Role;
 use dyad_net::{Expect, LinkHub, Peer};
@@ -22,11 +21,12 @@ use dyad_protos::job::Opening;
 use dyad_protos::limits::CIPHERTEXTS;
 use dyad_protos::wire::peer::v1::auxiliary_server::Auxiliary;
 use dyad_protos::wire::peer::v1::{
-    AttemptReply, AttemptRequest, CompareReply, CompareRequest, GiveUpReply, GiveUpRequest, SealPart, SealRequest, SignReply,
-    SignRequest, StandingReply, StartReply, StartRequest, TransformPart, TransformReply,
+    AttemptReply, AttemptRequest, CompareReply, CompareRequest, GiveUpReply, GiveUpRequest,
+    SealPart, SealRequest, SignReply, SignRequest, StandingReply, StartReply, StartRequest,
+    TransformPart, TransformReply,
 };
-use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::block_in_place;
@@ -43,40 +43,7 @@ pub(crate) struct Calls {
     master: Arc<MasterKey>,
     hub: LinkHub,
     patience: Duration,
-    attempts: Arc<Mutex<HashMap<[u8; 32], Begun>>>,
-}
-
-/// An attempt. Kept in memory: one that this cloud has forgotten is over.
-struct Begun {
-    attempt: Attempt,
-    /// What C1 was answered: a repeat is answered the same.
-    reply: AttemptReply,
-    stage: Stage,
-}
-
-/// How far it has come.
-enum Stage {
-    /// What is not shared yet is being opened.
-    Prepared(Box<Prepared>),
-    /// Taken, while a chunk is opened.
-    Opening,
-    /// Its inputs are put together; then its thread runs.
-    Started,
-    /// It ended early; if it was not even started, for this cause.
-    Failed(Option<Cause>, String),
-}
-
-struct Prepared {
-    attempt: Attempt,
-    from: Option<(Attempt, u64)>,
-    training: Signed,
-    data: (Vec<UploadRow>, Alignment),
-    dealt: Dealt,
-    opened: Opened,
-    /// Digests of what was opened: nothing is opened twice.
-    blinded: HashMap<([u8; 32], u32), [u8; 32]>,
-    /// C1, by the key that began it: the link is for no other.
-    peer: Expect,
+    attempts: Attempts,
 }
 
 fn digest(bytes: &[u8]) -> Result<[u8; 32], Refusal> {
@@ -92,11 +59,7 @@ impl Calls {
         patience: u64,
     ) -> Self {
         let patience = Duration::from_secs(patience.max(1));
-        Self { house, master, hub, patience, attempts: Arc::default() }
-    }
-
-    fn attempts(&self) -> MutexGuard<'_, HashMap<[u8; 32], Begun>> {
-        self.attempts.lock().unwrap_or_else(PoisonError::into_inner)
+        Self { house, master, hub, patience, attempts: Attempts::default() }
     }
 
     /// C1 asks, with the very key that the study was frozen with.
@@ -118,8 +81,7 @@ impl Calls {
 
     /// The same, of the job of an attempt; of one that is not known there is nothing to say.
     async fn of_attempt(&self, peer: &Peer, attempt: &[u8; 32]) -> Result<(), Refusal> {
-        let job = self.attempts().get(attempt).map(|begun| begun.attempt.job);
-        match job {
+        match self.attempts.job_of(attempt) {
             Some(job) => self.case_of(peer, &job).await.map(drop),
             None => Ok(()),
         }
@@ -129,7 +91,7 @@ impl Calls {
     pub(crate) async fn forget_what_is_over(self) {
         loop {
             tokio::time::sleep(FORGET).await;
-            let jobs: HashSet<_> = self.attempts().values().map(|begun| begun.attempt.job).collect();
+            let jobs = self.attempts.jobs();
             for job in jobs {
                 if self.house.case(&job).await.is_ok_and(|case| case.row.state.is_over()) {
                     self.drop_all(&job);
@@ -141,19 +103,7 @@ impl Calls {
     /// Ends all attempts at a job, also those that wait for C1, and forgets their inputs.
     fn drop_all(&self, job: &[u8; 32]) {
         self.house.progress.call_off(job);
-        let mut attempts = self.attempts();
-        let all: Vec<_> = attempts.extract_if(|_, begun| begun.attempt.job == *job).collect();
-        drop(attempts);
-        for (_, begun) in &all {
-            self.hub.end(&link_of_clouds(&begun.attempt));
-        }
-    }
-
-    /// What C1 was answered when it began an attempt with this nonce.
-    fn answered(&self, job: &[u8; 32], nonce_1: &[u8; 16]) -> Option<AttemptReply> {
-        let attempts = self.attempts();
-        let same = |begun: &&Begun| begun.attempt.job == *job && begun.attempt.nonces[1] == *nonce_1;
-        attempts.values().find(same).map(|begun| begun.reply.clone())
+        self.attempts.drop_all(job, &self.hub);
     }
 
     async fn begin(&self, request: &Request<AttemptRequest>) -> Result<AttemptReply, Refusal> {
@@ -175,7 +125,7 @@ impl Calls {
         let training = case.study.training(job)?;
         self.house.is_good(&case.study, job, &training).await?;
         let Hex(nonce_1) = Hex::try_from(&message.nonce[..])?;
-        if let Some(reply) = self.answered(&job.digest(), &nonce_1) {
+        if let Some(reply) = self.attempts.answered(&job.digest(), &nonce_1) {
             return Ok(reply);
         }
         if self.house.ledger.is_used(&job.digest(), &nonce_1).await? {
@@ -205,7 +155,7 @@ impl Calls {
         let prepared = Prepared { attempt, from, training, data, dealt, opened, blinded, peer };
         let stage = Stage::Prepared(Box::new(prepared));
         self.drop_all(&job.digest());
-        self.attempts().insert(key, Begun { attempt, reply: reply.clone(), stage });
+        self.attempts.insert(key, Begun { attempt, reply: reply.clone(), stage });
         Ok(reply)
     }
 
@@ -220,51 +170,6 @@ impl Calls {
         let mine = self.house.ledger.checkpoints(job).await?;
         let both = mine.into_iter().map(|(of, step, _)| (of, step));
         Ok(both.filter(|mine| theirs.contains(mine)).max_by_key(|(_, step)| *step))
-    }
-
-    /// Takes an attempt out, to open a chunk of it.
-    fn take(&self, attempt: &[u8; 32]) -> Result<Taken<'_>, Refusal> {
-        let mut attempts = self.attempts();
-        let Some(begun) = attempts.get_mut(attempt) else { return unknown() };
-        match std::mem::replace(&mut begun.stage, Stage::Opening) {
-            Stage::Prepared(prepared) => {
-                Ok(Taken { calls: self, attempt: *attempt, prepared: Some(prepared) })
-            }
-            stage => {
-                begun.stage = stage;
-                refuse(Cause::State, "this attempt has begun already: begin a new one")
-            }
-        }
-    }
-
-    /// Takes an attempt out, to start it; nothing, if it was started before.
-    fn take_to_start(&self, attempt: &[u8; 32]) -> Result<Option<Box<Prepared>>, Refusal> {
-        let mut attempts = self.attempts();
-        let Some(begun) = attempts.get_mut(attempt) else { return unknown() };
-        match std::mem::replace(&mut begun.stage, Stage::Started) {
-            Stage::Prepared(prepared) => Ok(Some(prepared)),
-            Stage::Opening => {
-                begun.stage = Stage::Opening;
-                refuse(Cause::State, "a chunk of this attempt is being opened: begin a new one")
-            }
-            Stage::Started => Ok(None),
-            Stage::Failed(cause, why) => {
-                begun.stage = Stage::Failed(cause, why.clone());
-                // As it was answered the first time.
-                cause.map_or(Ok(None), |cause| refuse(cause, why))
-            }
-        }
-    }
-
-    /// Says that an attempt has ended early; false if a newer one has taken its place.
-    fn failed(&self, attempt: &[u8; 32], cause: Option<Cause>, why: &str) -> bool {
-        let mut attempts = self.attempts();
-        let begun = attempts.get_mut(attempt);
-        let is_there = begun.is_some();
-        if let Some(begun) = begun {
-            begun.stage = Stage::Failed(cause, why.to_owned());
-        }
-        is_there
     }
 
     async fn open_all(
@@ -282,7 +187,7 @@ impl Calls {
             }
             let no_attempt = || Refusal::new(Cause::Message, "no attempt is named");
             let attempt = current.ok_or_else(no_attempt)?;
-            let mut taken = self.take(&attempt)?;
+            let mut taken = self.attempts.take(&attempt)?;
             if let Some(prepared) = &mut taken.prepared {
                 self.transform_one(prepared, &part).await?;
             }
@@ -319,7 +224,9 @@ impl Calls {
     }
 
     async fn start_one(&self, attempt: [u8; 32]) -> Result<StartReply, Refusal> {
-        let Some(prepared) = self.take_to_start(&attempt)? else { return Ok(StartReply {}) };
+        let Some(prepared) = self.attempts.take_to_start(&attempt)? else {
+            return Ok(StartReply {});
+        };
         let calls = self.clone();
         // Not given up when whoever asked hangs up: it may ask again, and is answered the same.
         let started = tokio::spawn(async move { calls.begin_to_run(attempt, *prepared).await });
@@ -336,7 +243,7 @@ impl Calls {
         let ended = match self.launch(prepared).await {
             Ok(ended) => ended,
             Err(refusal) => {
-                self.failed(&attempt, Some(refusal.cause), &refusal.what);
+                self.attempts.failed(&attempt, Some(refusal.cause), &refusal.what);
                 return Err(refusal);
             }
         };
@@ -347,7 +254,7 @@ impl Calls {
                 Err(_) => "the thread is gone".to_owned(),
             };
             // Of one whose place another has taken nobody need know why it ended.
-            if !self.failed(&attempt, None, &why) {
+            if !self.attempts.failed(&attempt, None, &why) {
                 return;
             }
             tracing::warn!(job = %Hex(job), "the attempt ended early: {why}");
@@ -372,7 +279,7 @@ impl Calls {
         };
         let link = self.hub.expect(link_of_clouds(&attempt), peer).waiting(self.patience);
         // A newer attempt ends the links of those before: this one is there to be ended by now.
-        if !self.attempts().contains_key(&name(&attempt)) {
+        if self.attempts.job_of(&name(&attempt)).is_none() {
             return refuse(Cause::State, "a newer attempt has begun meanwhile");
         }
         let Dealt { seed, checks } = dealt;
@@ -388,10 +295,10 @@ impl Calls {
             state: state.to_owned(),
             reason: reason.to_owned(),
         };
-        let job = match self.attempts().get(&attempt) {
+        let job = match self.attempts.standing(&attempt) {
             None => return Ok(reply("unknown", "C0 knows no such attempt (any more)")),
-            Some(Begun { stage: Stage::Failed(_, why), .. }) => return Ok(reply("failed", why)),
-            Some(begun) => begun.attempt.job,
+            Some((_, Some(why))) => return Ok(reply("failed", &why)),
+            Some((job, None)) => job,
         };
         let case = self.house.case(&job).await?;
         Ok(reply(case.row.state.as_str(), ""))
@@ -476,7 +383,10 @@ impl Calls {
     }
 
     /// What owners have told C1 alone, and what they have told C0 alone.
-    async fn compare_one(&self, request: &Request<CompareRequest>) -> Result<CompareReply, Refusal> {
+    async fn compare_one(
+        &self,
+        request: &Request<CompareRequest>,
+    ) -> Result<CompareReply, Refusal> {
         let peer = self.house.peer(request, Role::C1)?;
         let message = request.get_ref();
         let job = digest(&message.job)?;
@@ -503,29 +413,6 @@ impl Calls {
 
 /// Characters of what C1 says that are kept.
 const REASON: usize = 2000;
-
-fn unknown<T>() -> Result<T, Refusal> {
-    refuse(Cause::State, "C0 knows no such attempt (any more): begin a new one")
-}
-
-/// An attempt of which a chunk is being opened. However that ends, also if C1 hangs up, it goes back
-/// to where it was, unless a newer one has taken its place meanwhile.
-struct Taken<'c> {
-    calls: &'c Calls,
-    attempt: [u8; 32],
-    prepared: Option<Box<Prepared>>,
-}
-
-impl Drop for Taken<'_> {
-    fn drop(&mut self) {
-        let mut attempts = self.calls.attempts();
-        if let Some(begun) = attempts.get_mut(&self.attempt)
-            && let Some(prepared) = self.prepared.take()
-        {
-            begun.stage = Stage::Prepared(prepared);
-        }
-    }
-}
 
 #[tonic::async_trait]
 impl Auxiliary for Calls {

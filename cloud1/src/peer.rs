@@ -11,8 +11,8 @@ use dyad_net::{Expect, Line, Tls};
 use dyad_protos::limits::{CIPHERTEXTS, STREAM_MESSAGE};
 use dyad_protos::wire::peer::v1::auxiliary_client::AuxiliaryClient;
 use dyad_protos::wire::peer::v1::{
-    AttemptReply, AttemptRequest, CompareReply, CompareRequest, GiveUpRequest, SealRequest, SignRequest, StandingReply,
-    StartRequest, TransformPart,
+    AttemptReply, AttemptRequest, CompareReply, CompareRequest, GiveUpRequest, SealRequest,
+    SignRequest, StandingReply, StartRequest, TransformPart,
 };
 use tonic::transport::Channel;
 

@@ -218,8 +218,11 @@ impl Client {
             // The last ones, if they are very many: those before have been replaced.
             let ends = ends.split_off(ends.len().saturating_sub(APPROVALS));
             let signature = self.me.sign.sign(REVOKED, &revocation(job, &ends)).0;
-            let request =
-                RevokeRequest { job: job.to_vec().into(), signature: signature.to_vec().into(), ends };
+            let request = RevokeRequest {
+                job: job.to_vec().into(),
+                signature: signature.to_vec().into(),
+                ends,
+            };
             let revoke = |cloud: Cloud, request: RevokeRequest| async move {
                 let reply = cloud.ask("to take an approval back", |mut cloud| {
                     let request = timed(request.clone());

@@ -288,11 +288,12 @@ impl Ledger {
             .bind(now as i64)
             .execute(&mut tx)
             .await?;
-        let moved = sql("UPDATE jobs SET state = 'running', attempts = attempts + 1, rests = NULL \
+        let moved =
+            sql("UPDATE jobs SET state = 'running', attempts = attempts + 1, rests = NULL \
              WHERE digest = $1 AND heads IS NULL AND state IN ('approved', 'running', 'trained')")
-        .bind(&attempt.job[..])
-        .execute(&mut tx)
-        .await?;
+            .bind(&attempt.job[..])
+            .execute(&mut tx)
+            .await?;
         if done == 0 || moved == 0 {
             return Ok(false);
         }

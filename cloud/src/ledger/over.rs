@@ -79,7 +79,8 @@ impl Ledger {
     /// C1: jobs on which the clouds may differ, after this digest: those that do not run yet, and
     /// those that are over without C0 having been told.
     pub async fn to_compare(&self, after: &[u8], limit: usize) -> Result<Vec<JobRow>> {
-        let page = sql("SELECT * FROM jobs WHERE digest > $1 AND (state IN ('proposed', 'approved') \
+        let page =
+            sql("SELECT * FROM jobs WHERE digest > $1 AND (state IN ('proposed', 'approved') \
                         OR (state IN ('failed', 'cancelled') AND peer_told IS NULL)) \
                         ORDER BY digest LIMIT $2");
         let rows = self.all(page.bind(after).bind(limit as i64)).await?;
@@ -108,10 +109,8 @@ impl Ledger {
         let mut tx = self.db.begin().await?;
         let drop = match tidied {
             Tidied::Nothing => None,
-            Tidied::Older => Some(sql(
-                "DELETE FROM checkpoints WHERE job = $1 AND \
-                 made < (SELECT MAX(made) FROM checkpoints WHERE job = $1)",
-            )),
+            Tidied::Older => Some(sql("DELETE FROM checkpoints WHERE job = $1 AND \
+                 made < (SELECT MAX(made) FROM checkpoints WHERE job = $1)")),
             Tidied::Shares | Tidied::All => Some(sql("DELETE FROM checkpoints WHERE job = $1")),
         };
         if let Some(drop) = drop {

@@ -1,8 +1,8 @@
 //! Uploads in the ledger.
 
 use super::{Ledger, Result, damaged, optional};
-use dyad_node::audit::{Entry, append};
 use crate::refusal::{Cause, refuse};
+use dyad_node::audit::{Entry, append};
 use dyad_node::store::{Row, sql};
 use dyad_protos::{Document, Manifest};
 

@@ -4,11 +4,18 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
 mod answers;
+mod approvals;
 mod centre;
 mod common;
+mod compare;
+mod deeds;
 mod impostor;
 mod leftovers;
+mod lists;
 mod quotas;
+mod repeats;
+mod start;
+mod waiting;
 
 /// Tests run one after the other: each has a machine's worth of services.
 static ONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
