@@ -233,6 +233,7 @@ pub async fn listen(
     });
     let served = served.await;
     refreshing.abort();
+    drop(refreshing.await);
     // It ends by itself with the stop, and writes down how long it ran.
     if tokio::time::timeout(LAST_WORDS, tidying).await.is_err() {
         tracing::warn!("how long it ran may not be written down");

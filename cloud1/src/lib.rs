@@ -31,8 +31,11 @@ async fn run(
     let comparing = tokio::spawn(compare::run(Arc::clone(&house)));
     let routes = routes(&house);
     let served = listen(&house, &config, listener, routes).await;
-    runner.abort();
-    comparing.abort();
+    for task in [runner, comparing] {
+        task.abort();
+        // Gone, and with it its hold on the store: the next start may come at once.
+        drop(task.await);
+    }
     served
 }
 

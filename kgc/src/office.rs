@@ -91,7 +91,7 @@ mod tests {
         let mut tx = db.begin().await.unwrap();
         let rows = sql("SELECT name FROM sqlite_master WHERE type = 'table'").all(&mut tx).await;
         let there =
-            rows.unwrap().iter().map(|row| row.get("name").unwrap()).filter(|name: &String| {
+            rows.unwrap().into_iter().map(|row| row.get("name").unwrap()).filter(|name: &String| {
                 !name.starts_with("migrations_") && name != "lease" && name != "audit"
             });
         let text = include_str!("../../docs/services.md");

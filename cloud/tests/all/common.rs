@@ -6,7 +6,7 @@ use dyad_cloud::ledger::MIGRATIONS;
 use dyad_local::{Parameters, World};
 use dyad_net::Expect;
 use dyad_net::member::Member;
-use dyad_node::store::{Db, sql};
+use dyad_node::store::{Db, StoreError, sql};
 use dyad_node::{AuditArgs, print_audit};
 use dyad_protos::Role;
 use dyad_protos::upload::Mode;
@@ -95,7 +95,16 @@ impl Scene {
     pub(crate) async fn edit(&mut self, role: Role, text: &'static str) {
         self.world.stop(role).await.unwrap();
         let url = format!("sqlite://{}/{role}/ledger.db", self.path().display());
-        let db = Db::open(&url, &[MIGRATIONS]).await.unwrap();
+        let until = Instant::now() + Duration::from_secs(20);
+        let db = loop {
+            match Db::open(&url, &[MIGRATIONS]).await {
+                // What it was doing when it was stopped lets go of it a moment later.
+                Err(StoreError::InUse { .. }) if Instant::now() < until => {
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+                opened => break opened.unwrap(),
+            }
+        };
         let mut tx = db.begin().await.unwrap();
         assert!(sql(text).execute(&mut tx).await.unwrap() > 0, "{text}");
         tx.commit().await.unwrap();

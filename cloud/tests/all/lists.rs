@@ -21,8 +21,8 @@ async fn lists_come_in_pages() {
     // As many and as large as an author may make them.
     const MORE: u8 = 20;
     scene.world.stop(Role::C1).await.unwrap();
-    let db = Db::open(&format!("sqlite://{}/c1/ledger.db", scene.path().display()), &[MIGRATIONS]);
-    let db = db.await.unwrap();
+    let url = format!("sqlite://{}/c1/ledger.db", scene.path().display());
+    let db = Db::open(&url, &[MIGRATIONS]).await.unwrap();
     let mut tx = db.begin().await.unwrap();
     for i in 0..MORE {
         let job = Job { id: Hex([i; 16]), ..prepared.job.content().clone() };

@@ -73,7 +73,7 @@ async fn the_documentation_names_every_table() {
     let db = Db::open("sqlite::memory:", &[MIGRATIONS]).await.unwrap();
     let mut tx = db.begin().await.unwrap();
     let rows = sql("SELECT name FROM sqlite_master WHERE type = 'table'").all(&mut tx).await;
-    let there = rows.unwrap().iter().map(|row| row.get("name").unwrap());
+    let there = rows.unwrap().into_iter().map(|row| row.get("name").unwrap());
     // Those of the store itself, and of every service, stand elsewhere.
     let there: BTreeSet<String> = there
         .filter(|name: &String| {
