@@ -13,7 +13,7 @@ use dyad_net::member::Member;
 use dyad_net::tls::causes;
 use dyad_net::{ClientAuth, serve};
 use dyad_node::config::Secret;
-use dyad_node::store::{Bulk, Db};
+use dyad_node::store::{Bulk, Db, StoreError};
 use dyad_node::{Context, series};
 use dyad_protos::limits::{MESSAGE, STREAM_MESSAGE};
 use dyad_protos::wire::cloud::v1::cloud_server::CloudServer;
@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 use tokio::net::TcpListener;
 use tonic::service::Routes;
 
@@ -178,8 +178,9 @@ pub async fn open(role: Role, config: &Config, context: Context) -> anyhow::Resu
         .with_context(|| format!("{} holds no enrolment: enrol first", keys.display()))?;
     is_role(&member, role)?;
     let params = params(&member.params, config.insecure_demo)?;
-    let db = Db::open(&config.ledger_url()?, &[MIGRATIONS]).await?;
-    let bulk = Bulk::open(&config.url(&config.bulk, "file", "bulk")?).await?;
+    let (url, folder) = (config.ledger_url()?, config.url(&config.bulk, "file", "bulk")?);
+    let db = once_free(|| Db::open(&url, &[MIGRATIONS])).await?;
+    let bulk = once_free(|| Bulk::open(&folder)).await?;
     let ledger = Ledger::new(db);
     let ran = ledger.ran().await?;
     let house = House::new(member, params, ledger, bulk, context, config, ran);
@@ -192,6 +193,22 @@ pub async fn open(role: Role, config: &Config, context: Context) -> anyhow::Resu
     });
     house.sweep().await?;
     Ok(Arc::new(house))
+}
+
+/// Opens what the service before, which was stopped, may hold for a moment longer.
+async fn once_free<T, F>(open: impl Fn() -> F) -> Result<T, StoreError>
+where
+    F: Future<Output = Result<T, StoreError>>,
+{
+    let until = Instant::now() + LAST_WORDS;
+    loop {
+        match open().await {
+            Err(StoreError::InUse { .. }) if Instant::now() < until => {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            opened => return opened,
+        }
+    }
 }
 
 /// The calls of owners.
@@ -242,7 +259,7 @@ pub async fn listen(
     Ok(served?)
 }
 
-/// For what is written when it stops.
+/// For what is written when it stops; a start waits for it as long.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// How long the certificate is good.

@@ -46,6 +46,7 @@ async fn run(
     let routes = routes(&house).add_service(calls).add_service(hub.service());
     let served = listen(&house, &config, listener, routes).await;
     forgetting.abort();
+    drop(forgetting.await);
     served
 }
 

@@ -90,10 +90,9 @@ mod tests {
         let db = Db::open("sqlite::memory:", &[MIGRATIONS]).await.unwrap();
         let mut tx = db.begin().await.unwrap();
         let rows = sql("SELECT name FROM sqlite_master WHERE type = 'table'").all(&mut tx).await;
-        let there =
-            rows.unwrap().into_iter().map(|row| row.get("name").unwrap()).filter(|name: &String| {
-                !name.starts_with("migrations_") && name != "lease" && name != "audit"
-            });
+        let there = rows.unwrap().into_iter().map(|row| row.get("name").unwrap()).filter(
+            |name: &String| !name.starts_with("migrations_") && name != "lease" && name != "audit",
+        );
         let text = include_str!("../../docs/services.md");
         let row = text.lines().find(|line| line.contains("| `kgc.db` |")).unwrap();
         let named = row.split('|').nth(1).unwrap().split('`').skip(1).step_by(2);

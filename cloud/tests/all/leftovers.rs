@@ -11,7 +11,7 @@ use dyad_protos::wire::cloud::v1::JobRequest;
 use dyad_protos::wire::peer::v1::AttemptRequest;
 use dyad_protos::{Hex, Role};
 use dyad_tests::scenario::Scenario;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tonic::Code;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -51,8 +51,16 @@ async fn a_released_model_stays_until_all_recipients_have_it() {
     for role in CLOUDS {
         let bulk = scene.bulk(role, &job);
         eventually("nothing of it is left", || !bulk.exists()).await;
-        let table = scene.audit(role).await;
-        assert!(table.contains("model fetched") && table.contains("job's data deleted"), "{table}");
+        // The objects first, and then the rows and the line.
+        let until = Instant::now() + Duration::from_secs(20);
+        loop {
+            let table = scene.audit(role).await;
+            if table.contains("model fetched") && table.contains("job's data deleted") {
+                break;
+            }
+            assert!(Instant::now() < until, "{table}");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
     }
     eventually("it is marked", || true).await;
     tokio::time::sleep(Duration::from_millis(500)).await;
