@@ -27,6 +27,9 @@ async fn a_released_model_stays_until_all_recipients_have_it() {
         let bulk = scene.bulk(role, &job);
         eventually("one checkpoint is left", || files(&bulk).len() == 1).await;
     }
+    // Before they are started again, and count anew.
+    every_series_is_written(&scene);
+
     // So does not what the ledger has forgotten: killed between two deletions, or before a row.
     for role in CLOUDS {
         scene.world.stop(role).await.unwrap();
@@ -90,8 +93,6 @@ async fn a_released_model_stays_until_all_recipients_have_it() {
         assert!(refused.message().contains("at C0 the job is released"), "{refused:?}");
         assert_eq!(refused.metadata().get(dyad_protos::CAUSE).unwrap(), "over");
     }
-
-    every_series_is_written(&scene);
 
     // Then data go as well, their rows too.
     for (owner, role) in [(0, Role::C0), (0, Role::C1)] {
