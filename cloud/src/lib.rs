@@ -12,12 +12,12 @@
 //! - [`quota`]: how much one owner may take; [`busy`]: how much at a time; [`tidy`]: what goes when nobody needs it any more
 //! - [`ledger`]: what must not be forgotten
 
+pub mod agree;
 pub mod align;
 pub mod answer;
 pub mod attempt;
 pub mod busy;
 pub mod codec;
-pub mod compare;
 pub mod house;
 pub mod inputs;
 pub mod intake;

@@ -27,7 +27,7 @@ pub const MIGRATIONS: Migrations = Migrations {
     sqlite: &[
         ("0001_ledger", include_str!("../../migrations/sqlite/0001_ledger.sql")),
         ("0002_over", include_str!("../../migrations/sqlite/0002_over.sql")),
-        ("0003_agreed", include_str!("../../migrations/sqlite/0003_agreed.sql")),
+        ("0004_agreed", include_str!("../../migrations/sqlite/0004_agreed.sql")),
     ],
 };
 
