@@ -9,7 +9,9 @@ use crate::house::House;
 use crate::jobs::Case;
 use crate::ledger::{Answer, State};
 use crate::refusal::{Cause, Refusal, refuse};
-use crate::release::{answer_folder, answer_object, ciphertexts, is_recipient, still_here};
+use crate::release::{
+    answer_folder, answer_object, ciphertexts, is_recipient, not_now, still_here,
+};
 use dyad_net::seal::OVERHEAD;
 use dyad_protos::job::Opening;
 use dyad_protos::limits::CIPHERTEXTS;
@@ -40,8 +42,7 @@ impl House {
             return refuse(Cause::State, what);
         }
         if !matches!(case.row.state, State::Sealed | State::Released) {
-            let what = format!("the job is {}: no answer is awaited", case.row.state);
-            return refuse(Cause::State, what);
+            return not_now(case, "and no answer is awaited");
         }
         still_here(case)?;
         let recipient: Name = first.recipient.parse()?;
@@ -51,6 +52,17 @@ impl House {
         let folder = Hex(nonce()?).to_string();
         let answer = Answer { owner: owner.clone(), recipient, parts, folder };
         Ok(Coming { house: self, job: job.digest(), answer, count, next: 0 })
+    }
+
+    /// All answers are there: recipients can have the model.
+    pub(crate) async fn release_if_answered(&self, job: &[u8; 32]) -> Result<(), Refusal> {
+        let case = self.case(job).await?;
+        if case.row.state != State::Sealed || !self.answers_awaited(&case).await?.is_empty() {
+            return Ok(());
+        }
+        let deed = self.own_deed("model released", job);
+        let (from, to) = (State::Sealed, State::Released);
+        self.ledger.move_on(job, &[from], to, "", &deed).await.map(drop)
     }
 }
 
@@ -93,18 +105,13 @@ impl Coming<'_> {
             return refuse(Cause::Message, what);
         }
         let (house, job) = (self.house, &self.job);
-        let before = house.ledger.answered(job, &self.answer).await?;
-        let what = if before.is_some() { "model answered anew" } else { "model answered" };
-        house.audit(owner.as_str(), what, job).await?;
+        let first = house.deed(owner.as_str(), "model answered", job);
+        let anew = house.deed(owner.as_str(), "model answered anew", job);
+        let before = house.ledger.answered(job, &self.answer, [&first, &anew]).await?;
         if let Some(before) = before.filter(|before| !before.is_empty()) {
             house.bulk.delete_prefix(&answer_folder(job, owner, recipient, &before)).await?;
         }
-        let case = house.case(job).await?;
-        if case.row.state == State::Sealed && house.answers_awaited(&case).await?.is_empty() {
-            house.ledger.advance(job, &[State::Sealed], State::Released).await?;
-            house.audit(house.me.identity.name.as_str(), "model released", job).await?;
-        }
-        Ok(())
+        house.release_if_answered(job).await
     }
 
     /// It will not be whole: what came of it is deleted.

@@ -1,5 +1,6 @@
 //! What every part of a cloud works with.
 
+use crate::busy::Busy;
 use crate::centre::Centre;
 use crate::ledger::Ledger;
 use crate::progress::Progress;
@@ -12,11 +13,13 @@ use dyad_bcp::PublicParams;
 use dyad_net::identity::{Identity, Role};
 use dyad_net::member::Member;
 use dyad_net::tls::{Peer, peer};
+use dyad_node::audit::Entry;
 use dyad_node::store::Bulk;
 use dyad_node::{Context, Witness, series};
 use dyad_protos::Name;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 /// A cloud: who it is, what it keeps.
 pub struct House {
@@ -44,11 +47,17 @@ pub struct House {
     pub(crate) intake: Arc<Intake>,
     /// Is the key centre there?
     pub(crate) centre: Centre,
+    /// Who has heavy work done.
+    pub(crate) busy: Busy,
+    /// Jobs whose program and rows were looked at and found as the jobs say.
+    pub(crate) found_good: Mutex<HashSet<[u8; 32]>>,
+    /// How long it had run when it was started, and since when it runs.
+    ran: (u64, Instant),
     studies: Mutex<HashMap<[u8; 32], Arc<Frozen>>>,
 }
 
 impl House {
-    /// Puts one together.
+    /// Puts one together. `ran`: how long it has run before, in seconds.
     #[must_use]
     pub fn new(
         me: Member,
@@ -57,6 +66,7 @@ impl House {
         bulk: Bulk,
         context: Context,
         config: &Config,
+        ran: u64,
     ) -> Self {
         let witness = Witness::new(ledger.db().clone(), Arc::clone(&context.clock));
         for cause in Cause::ALL {
@@ -76,6 +86,9 @@ impl House {
             announcing: tokio::sync::Mutex::default(),
             intake: Arc::default(),
             centre: Centre::default(),
+            busy: Busy::default(),
+            found_good: Mutex::default(),
+            ran: (ran, Instant::now()),
             studies: Mutex::default(),
         }
     }
@@ -90,6 +103,25 @@ impl House {
     #[must_use]
     pub fn now(&self) -> u64 {
         self.context.clock.now().millis().max(0) as u64 / 1000
+    }
+
+    /// Seconds that it has run in all. No clock that is set wrong changes it.
+    #[must_use]
+    pub fn ran(&self) -> u64 {
+        let (before, since) = self.ran;
+        before.saturating_add(since.elapsed().as_secs())
+    }
+
+    /// A line of the audit table: who did what to which hash, now.
+    #[must_use]
+    pub fn deed<'a>(&self, who: &'a str, what: &'a str, hash: &'a [u8]) -> Entry<'a> {
+        Entry { who, what, hash, at: self.context.clock.now(), detail: "" }
+    }
+
+    /// The same, of this cloud itself.
+    #[must_use]
+    pub fn own_deed<'a>(&'a self, what: &'a str, hash: &'a [u8]) -> Entry<'a> {
+        self.deed(self.me.identity.name.as_str(), what, hash)
     }
 
     /// A study that was met before.

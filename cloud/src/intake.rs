@@ -5,12 +5,14 @@
 
 use crate::align::{Alignment, Brought, Pseudonym};
 use crate::house::House;
-use crate::ledger::{UploadRow, UploadState};
+use crate::ledger::{UploadRow, UploadState, Withdrawn};
+use crate::page::{Filling, Page};
 use crate::refusal::{Cause, Refusal, refuse};
 use crate::trust::Frozen;
 use bytes::Bytes;
 use dyad_net::identity::Role;
-use dyad_node::audit::{Entry, append};
+use dyad_node::audit::Entry;
+use dyad_node::series;
 use dyad_protos::limits::{PSEUDONYM, UPLOADS};
 use dyad_protos::upload::{RECEIVED, WITHDRAWN, chunk_digest, received_digest};
 use dyad_protos::wire::cloud::v1::{
@@ -65,8 +67,9 @@ impl House {
             }
             Some(_) => {}
             None => {
-                self.ledger.open_upload(&manifest, &request.signature).await?;
-                self.audit(owner.as_str(), "upload announced", &manifest.digest()).await?;
+                let digest = manifest.digest();
+                let deed = self.deed(owner.as_str(), "upload announced", &digest);
+                self.ledger.open_upload(&manifest, &request.signature, &deed).await?;
             }
         }
         self.upload_reply(&manifest.digest()).await
@@ -163,8 +166,8 @@ impl House {
             }
             let received = received_digest(&upload, self.role().as_str(), &chunks);
             let receipt = self.me.sign.sign(RECEIVED, &received);
-            self.ledger.complete_upload(&upload, &received, &receipt.0).await?;
-            self.audit(row.manifest.owner.as_str(), "upload received", &received).await?;
+            let deed = self.deed(row.manifest.owner.as_str(), "upload received", &received);
+            self.ledger.complete_upload(&upload, &received, &receipt.0, &deed).await?;
         }
         self.upload_reply(&upload).await
     }
@@ -174,41 +177,52 @@ impl House {
         let upload = row.manifest.digest();
         let study = self.study(&row.manifest.study.0).await?;
         study.signed_by(&row.manifest.owner, WITHDRAWN, &upload, signature)?;
-        if !self.ledger.withdraw_upload(&row.manifest.study.0, &upload).await? {
+        let owner = row.manifest.owner.as_str();
+        let withdrawn = self.deed(owner, "upload withdrawn", &upload);
+        let detail = "an upload was withdrawn";
+        let cancelled = Entry { detail, ..self.deed(owner, "job cancelled", &[]) };
+        let study = &row.manifest.study.0;
+        let taken = self.ledger.withdraw_upload(study, &upload, [&withdrawn, &cancelled]).await?;
+        if taken == Withdrawn::InUse {
             let what = "a job that has begun uses this upload: wait for its end";
             return refuse(Cause::State, what);
         }
-        self.audit(row.manifest.owner.as_str(), "upload withdrawn", &upload).await?;
+        // Also when it had been withdrawn before: what was left then goes now.
         self.bulk.delete_prefix(&folder(&upload)).await?;
         Ok(())
     }
 
-    /// Deletes what a withdrawal that was cut short has left.
+    /// Deletes what a withdrawal, or a job, that was cut short has left.
     pub async fn sweep(&self) -> Result<(), Refusal> {
         for upload in self.ledger.withdrawn().await? {
             self.bulk.delete_prefix(&folder(&upload)).await?;
         }
-        Ok(())
+        self.sweep_jobs().await
     }
 
-    /// The uploads of a study, as its members may see them.
-    pub async fn summaries(&self, study: &[u8; 32]) -> Result<Vec<UploadSummary>, Refusal> {
-        let mut uploads = Vec::new();
-        for row in self.ledger.uploads(study).await? {
-            if row.state == UploadState::Withdrawn {
-                continue;
-            }
+    /// A page of the uploads of a study, as its members may see them, and after which digest the
+    /// next one begins.
+    pub async fn summaries(
+        &self,
+        study: &[u8; 32],
+        page: &Page,
+    ) -> Result<(Vec<UploadSummary>, Bytes), Refusal> {
+        let mut uploads = Filling::of(page);
+        for row in self.ledger.uploads_after(study, &page.after, page.limit + 1).await? {
             let upload = row.manifest.digest();
             let digest = row.received.map(|(digest, _)| digest.to_vec()).unwrap_or_default();
-            uploads.push(UploadSummary {
+            let summary = UploadSummary {
                 upload: upload.to_vec().into(),
                 manifest: row.manifest.text().to_vec().into(),
                 stored: self.ledger.stored(&upload).await?,
                 chunks: row.manifest.chunks(),
                 digest: digest.into(),
-            });
+            };
+            if !uploads.takes(upload, summary) {
+                break;
+            }
         }
-        Ok(uploads)
+        Ok(uploads.full())
     }
 
     /// A chunk of an upload, as it was sent.
@@ -253,6 +267,7 @@ impl House {
             let what = format!("1 to {UPLOADS} uploads are matched at a time, each named once");
             return refuse(Cause::Limit, what);
         }
+        self.context.metrics.counter(series::MATCHINGS, &[]).increment(1);
         let mut brought = Vec::new();
         for upload in uploads {
             brought.push(self.brought(study, &self.upload(upload).await?).await?);
@@ -279,14 +294,6 @@ impl House {
             lacks: lacks.collect(),
             rows: aligned.digest().to_vec().into(),
         })
-    }
-
-    /// Who did what to which hash, when.
-    pub async fn audit(&self, who: &str, what: &str, hash: &[u8]) -> Result<(), Refusal> {
-        let entry = Entry { who, what, hash, at: self.context.clock.now(), detail: "" };
-        let mut tx = self.ledger.db().begin().await?;
-        append(&mut tx, &entry).await?;
-        Ok(tx.commit().await?)
     }
 
     /// Which receipt of a job's upload is this cloud's.

@@ -2,16 +2,19 @@
 
 use crate::align::Alignment;
 use crate::house::House;
-use crate::ledger::{Approval, JobRow, State, Taken, UploadRow};
+use crate::ledger::{Approval, JobRow, State, Taken, TakenBack, UploadRow};
+use crate::page::{Filling, Page};
 use crate::refusal::{Cause, Refusal, refuse};
 use crate::trust::Frozen;
-use dyad_protos::consent::{APPROVED, CANCELLED, PROPOSED, REVOKED, approval};
+use bytes::Bytes;
+use dyad_learn::signed::Signed;
+use dyad_protos::consent::{APPROVED, CANCELLED, PROPOSED, approval};
 use dyad_protos::job::Opening;
 use dyad_protos::wire::cloud::v1::{
     ApproveRequest, JobReply, Opened, ProposeRequest, RevokeRequest,
 };
 use dyad_protos::{Document, Job, Name};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 /// An approval cannot be given for longer.
 const LONGEST_APPROVAL: u64 = 366 * 86_400;
@@ -70,23 +73,45 @@ impl House {
                 return refuse(Cause::Changed, what);
             }
             None => {
+                // Before all that takes long, and again when it is counted.
+                self.room_for_job(&study, &job).await?;
+                let _place = self.busy.place(owner)?;
                 let training = study.training(&job)?;
-                tokio::task::block_in_place(|| study.same_program(&job, &training))?;
-                self.fits(&study, &job).await?;
+                self.is_good(&study, &job, &training).await?;
                 let _one_at_a_time = self.announcing.lock().await;
                 self.room_for_job(&study, &job).await?;
-                let steps = training.plan().steps();
-                if let Some(gone) = self.ledger.propose(&job, &request.signature, steps).await? {
+                let (digest, steps) = (job.digest(), training.plan().steps());
+                let deed = self.deed(owner.as_str(), "job proposed", &digest);
+                let gone = self.ledger.propose(&job, &request.signature, steps, &deed).await?;
+                if let Some(gone) = gone {
                     let what = format!(
                         "an upload of {gone} was withdrawn while the job was being checked: propose \
                          a new job without it"
                     );
                     return refuse(Cause::Changed, what);
                 }
-                self.audit(owner.as_str(), "job proposed", &job.digest()).await?;
             }
         }
         self.job_reply(&self.case(&job.digest()).await?).await
+    }
+
+    /// Is the job's program this release's, and do its rows fit? Looked at once, and remembered: an
+    /// attempt that fails for a passing reason is begun again every few seconds, for hours. What an
+    /// attempt works with is put together anew ([`fits`](Self::fits)).
+    pub async fn is_good(
+        &self,
+        study: &Frozen,
+        job: &Document<Job>,
+        training: &Signed,
+    ) -> Result<(), Refusal> {
+        let known = || self.found_good.lock().unwrap_or_else(PoisonError::into_inner);
+        if known().contains(&job.digest()) {
+            return Ok(());
+        }
+        tokio::task::block_in_place(|| study.same_program(job, training))?;
+        self.fits(study, job).await?;
+        known().insert(job.digest());
+        Ok(())
     }
 
     /// Are the job's uploads here, as it says, and do their rows fit together as it says?
@@ -158,10 +183,11 @@ impl House {
         let signature = request.signature.as_ref().try_into().map_err(wrong)?;
         let given = Approval { owner: owner.clone(), expires: request.expires, signature };
         let mut late = false;
-        match self.ledger.approve(&job.digest(), &given).await? {
+        let digest = job.digest();
+        let deed = self.deed(owner.as_str(), "job approved", &digest);
+        match self.ledger.approve(&digest, &given, &deed).await? {
             Taken::New => {
-                self.audit(owner.as_str(), "job approved", &job.digest()).await?;
-                self.settle(&job.digest()).await?;
+                self.settle(&digest).await?;
             }
             Taken::Known => {}
             // The owner hears that it changed nothing: the job may have ended otherwise.
@@ -209,11 +235,11 @@ impl House {
                 format!("{owner} has no data in this job: there is no approval to take back");
             return refuse(Cause::Stranger, what);
         }
-        case.study.signed_by(owner, REVOKED, &job, &request.signature)?;
-        if !self.ledger.revoke(&job, owner.as_str(), &request.signature).await? {
+        let revocation = self.read_revocation(&case, owner, &request.ends, &request.signature)?;
+        let deed = self.deed(owner.as_str(), "approval revoked", &job);
+        if self.ledger.revoke(&job, &revocation, &deed).await? == TakenBack::Late {
             return refuse(Cause::State, format!("the job is {} already", case.row.state));
         }
-        self.audit(owner.as_str(), "approval revoked", &job).await?;
         self.job_reply(&self.case(&job).await?).await
     }
 
@@ -232,13 +258,31 @@ impl House {
             );
         }
         case.study.signed_by(owner, CANCELLED, &job, &request.signature)?;
-        let before = [State::Proposed, State::Approved, State::Running, State::Cancelled];
-        if !self.ledger.advance(&job, &before, State::Cancelled).await? {
+        let before = [State::Proposed, State::Approved, State::Running];
+        let deed = self.deed(owner.as_str(), "job cancelled", &job);
+        if !self.ledger.move_on(&job, &before, State::Cancelled, "", &deed).await? {
             return refuse(Cause::State, format!("the job is {} already", case.row.state));
         }
         self.progress.call_off(&job);
-        self.audit(owner.as_str(), "job cancelled", &job).await?;
         self.job_reply(&self.case(&job).await?).await
+    }
+
+    /// A page of the jobs of a study, and after which digest the next one begins.
+    pub async fn jobs_of(
+        &self,
+        study: &Arc<Frozen>,
+        page: &Page,
+    ) -> Result<(Vec<JobReply>, Bytes), Refusal> {
+        let mut jobs = Filling::of(page);
+        let digest = study.study.digest();
+        for row in self.ledger.jobs_after(&digest, &page.after, page.limit + 1).await? {
+            let job = row.job.digest();
+            let reply = self.job_reply(&Case { row, study: Arc::clone(study) }).await?;
+            if !jobs.takes(job, reply) {
+                break;
+            }
+        }
+        Ok(jobs.full())
     }
 
     /// A job as its owners are told of it.

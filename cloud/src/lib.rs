@@ -9,12 +9,15 @@
 //! - [`jobs`]: proposals and approvals; [`trust`]: what is believed, and why
 //! - [`run`]: an attempt at a job; [`inputs`]: a cloud's share of the data
 //! - [`release`]: the model, given to those whom the job names, who [`compare`] it
-//! - [`quota`]: how much one owner may take; [`tidy`]: what goes when nobody needs it any more
+//! - [`quota`]: how much one owner may take; [`busy`]: how much at a time; [`tidy`]: what goes when
+//!   nobody needs it any more
 //! - [`ledger`]: what must not be forgotten
 
+pub mod agree;
 pub mod align;
 pub mod answer;
 pub mod attempt;
+pub mod busy;
 mod centre;
 pub mod codec;
 pub mod compare;
@@ -24,6 +27,7 @@ pub mod intake;
 pub mod jobs;
 pub mod ledger;
 pub mod packed;
+pub mod page;
 pub mod progress;
 pub mod quota;
 pub mod refusal;

@@ -17,7 +17,6 @@ use dyad_protos::upload::Mode;
 use dyad_protos::wire::cloud::v1::{BeginRequest, Chunk};
 use dyad_protos::{Document, Job, Manifest, Name};
 use serde::{Deserialize, Serialize};
-use std::time::Duration;
 
 /// What is refused beyond, and how long is kept what recipients do not fetch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,9 +26,10 @@ pub struct Limits {
     pub uploads: u32,
     /// Bytes of these, at most.
     pub bytes: u64,
-    /// Jobs that one owner has proposed in one study and that are not over.
+    /// Jobs that one owner has proposed in one study and that are not trained yet.
     pub jobs: u32,
-    /// Days that a released model is kept for recipients who do not fetch it.
+    /// Days, of those that the cloud runs, that a model waits: for recipients who do not fetch it,
+    /// owners who do not answer, or the other cloud.
     pub retention_days: u64,
 }
 
@@ -40,8 +40,9 @@ impl Default for Limits {
 }
 
 impl Limits {
-    pub(crate) const fn retention(&self) -> Duration {
-        Duration::from_secs(self.retention_days.saturating_mul(86_400))
+    /// Is the time over of what has waited since then? Both in seconds that the cloud has run.
+    pub(crate) const fn is_due(&self, since: u64, ran: u64) -> bool {
+        ran.saturating_sub(since) >= self.retention_days.saturating_mul(86_400)
     }
 }
 
@@ -160,14 +161,15 @@ impl House {
     /// Is there room for one more job of this author?
     pub(crate) async fn room_for_job(&self, study: &Frozen, job: &Job) -> Result<(), Refusal> {
         let jobs = self.ledger.jobs(&study.study.digest()).await?;
+        // Each that counts its author can cancel.
         let open =
-            |row: &&crate::ledger::JobRow| row.job.author == job.author && !row.state.is_over();
+            |row: &&crate::ledger::JobRow| row.job.author == job.author && row.state.is_open();
         let open = jobs.iter().filter(open).count();
         if (open as u64) < u64::from(self.limits.jobs) {
             return Ok(());
         }
         let what = format!(
-            "{} has {open} jobs in study {} at {} that are not over, and {} are allowed \
+            "{} has {open} jobs in study {} at {} that are not trained yet, and {} are allowed \
              (limits.jobs): wait for one, or cancel it",
             job.author, study.study.draft.name, self.me.identity, self.limits.jobs
         );

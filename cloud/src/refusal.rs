@@ -37,6 +37,8 @@ pub enum Cause {
     Release,
     /// Too much.
     Limit,
+    /// Too much at a time: a moment later there is room.
+    Busy,
     /// The other cloud, or this one, is done with the job: nothing more will happen to it there.
     Over,
     /// The key centre refuses it for good.
@@ -47,7 +49,7 @@ pub enum Cause {
 
 impl Cause {
     /// All of them, so that counters can start at zero.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Message,
         Self::Signature,
         Self::Stranger,
@@ -57,6 +59,7 @@ impl Cause {
         Self::Data,
         Self::Release,
         Self::Limit,
+        Self::Busy,
         Self::Over,
         Self::Centre,
         Self::Own,
@@ -75,6 +78,7 @@ impl Cause {
             Self::Data => "data",
             Self::Release => "release",
             Self::Limit => "limit",
+            Self::Busy => "busy",
             Self::Over => "over",
             Self::Centre => "centre",
             Self::Own => "own",
@@ -90,6 +94,7 @@ impl Cause {
             Self::State | Self::Release | Self::Limit | Self::Over | Self::Centre => {
                 Code::FailedPrecondition
             }
+            Self::Busy => Code::ResourceExhausted,
             Self::Changed => Code::AlreadyExists,
             Self::Own => Code::Unavailable,
         }
@@ -116,7 +121,7 @@ impl Refusal {
     /// May the same be tried again, later?
     #[must_use]
     pub const fn is_passing(&self) -> bool {
-        matches!(self.cause, Cause::State | Cause::Own | Cause::Release)
+        matches!(self.cause, Cause::State | Cause::Own | Cause::Release | Cause::Busy)
     }
 }
 

@@ -96,6 +96,13 @@ pub(crate) fn still_here(case: &Case) -> Result<(), Refusal> {
     refuse(Cause::Over, what)
 }
 
+/// It is in another state than it would have to be: for a while, or for good.
+pub(crate) fn not_now<T>(case: &Case, where_not: &str) -> Result<T, Refusal> {
+    let state = case.row.state;
+    let cause = if state.is_over() { Cause::Over } else { Cause::State };
+    refuse(cause, format!("the job is {state}, {where_not}"))
+}
+
 /// What both clouds sign of a model that is released to each.
 #[must_use]
 pub fn shares_digest(model: &Checkpoint) -> [u8; 32] {
@@ -112,7 +119,7 @@ impl House {
             return refuse(Cause::State, "this model is opened jointly, by all owners");
         }
         let Some(release) = case.row.heads.filter(|_| case.row.state == State::Released) else {
-            return refuse(Cause::State, format!("the job is {}, not released", case.row.state));
+            return not_now(case, "not released");
         };
         still_here(case)?;
         let model = self.model(&job.digest()).await?;
@@ -150,7 +157,7 @@ impl House {
             );
         }
         if !matches!(case.row.state, State::Sealed | State::Released) {
-            return refuse(Cause::State, format!("the job is {}, not sealed", case.row.state));
+            return not_now(case, "not sealed");
         }
         still_here(case)?;
         let bodies = self.bodies(case).await?;
@@ -169,6 +176,9 @@ impl House {
                 Cause::State,
                 "this model is released to each recipient: fetch the shares",
             );
+        }
+        if case.row.state.is_over() && case.row.state != State::Released {
+            return not_now(case, "not released");
         }
         if case.row.state != State::Released {
             let awaited = self.answers_awaited(case).await?;
@@ -202,13 +212,11 @@ impl House {
     pub async fn fetched(&self, case: &Case, recipient: &Name) -> Result<(), Refusal> {
         is_recipient(case, recipient)?;
         if case.row.state != State::Released {
-            return refuse(Cause::State, format!("the job is {}, not released", case.row.state));
+            return not_now(case, "not released");
         }
         let job = case.row.job.digest();
-        if self.ledger.fetched(&job, recipient.as_str(), self.now()).await? {
-            self.audit(recipient.as_str(), "model fetched", &job).await?;
-        }
-        Ok(())
+        let deed = self.deed(recipient.as_str(), "model fetched", &job);
+        self.ledger.fetched(&job, recipient.as_str(), self.now(), &deed).await
     }
 
     /// Fixes what is released and signs it. Once: another digest is refused ever after.
@@ -219,10 +227,10 @@ impl House {
         if case.row.heads == Some(*release) {
             return Ok(case.row.signature.unwrap_or(signature.0));
         }
-        if !self.ledger.seal(&job, release, &signature.0).await? {
+        let deed = self.own_deed("release signed", release);
+        if !self.ledger.seal(&job, release, &signature.0, &deed).await? {
             return refuse(Cause::Changed, "something else was signed for this job before");
         }
-        self.audit(self.me.identity.name.as_str(), "release signed", release).await?;
         Ok(signature.0)
     }
 }

@@ -14,7 +14,7 @@ use dyad_net::member::Member;
 use dyad_net::tls::{causes, check_address};
 use dyad_net::{ClientAuth, serve};
 use dyad_node::config::Secret;
-use dyad_node::store::{Bulk, Db};
+use dyad_node::store::{Bulk, Db, StoreError};
 use dyad_node::{Context, Usage, series};
 use dyad_protos::limits::{MESSAGE, STREAM_MESSAGE};
 use dyad_protos::wire::cloud::v1::cloud_server::CloudServer;
@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 use tokio::net::TcpListener;
 use tonic::service::Routes;
 
@@ -57,6 +57,21 @@ pub struct Config {
     pub limits: Limits,
 }
 
+/// A key of the configuration has a value that cannot be meant.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("configuration: key `{key}`: {why}")]
+pub struct Misconfigured {
+    /// Which.
+    pub key: &'static str,
+    /// What it may be.
+    pub why: String,
+}
+
+/// Threads of a job.
+const MOST_THREADS: usize = 1024;
+/// A hundred years.
+const MOST_DAYS: u64 = 36_500;
+
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -75,25 +90,7 @@ impl Default for Config {
     }
 }
 
-/// Seconds that are waited for something, or between two looks at it: less than one would be no
-/// pause at all.
-const SECONDS: std::ops::RangeInclusive<u64> = 1..=86_400;
-
 impl Config {
-    /// Refuses what cannot be meant, and names the key.
-    pub fn check(&self) -> Result<(), String> {
-        for (key, seconds) in [("patience", self.patience), ("refresh", self.refresh)] {
-            if !SECONDS.contains(&seconds) {
-                let (least, most) = (SECONDS.start(), SECONDS.end());
-                return Err(format!("key `{key}`: {least} to {most} seconds, not {seconds}"));
-            }
-        }
-        if !self.address.is_empty() {
-            check_address(&self.address).map_err(|error| format!("key `address`: {error}"))?;
-        }
-        Ok(())
-    }
-
     /// What the key centre is to tell the others.
     fn reached_at(&self) -> Result<String, String> {
         if !self.address.is_empty() {
@@ -114,6 +111,40 @@ impl Config {
         self.folder.join("keys")
     }
 
+    /// Refuses what cannot be meant, each key by name.
+    pub fn check(&self) -> Result<(), Misconfigured> {
+        let Limits { uploads, bytes, jobs, retention_days } = self.limits;
+        let nought = "nought would refuse everything";
+        let most_patience = 24 * 3600;
+        if !self.address.is_empty() {
+            let wrong = |error| Misconfigured { key: "address", why: format!("{error}") };
+            check_address(&self.address).map_err(wrong)?;
+        }
+        for (key, is_right, why) in [
+            ("folder", !self.folder.as_os_str().is_empty(), "name a folder"),
+            ("patience", (1..=most_patience).contains(&self.patience), "1 to 86400 seconds"),
+            ("refresh", (1..=most_patience).contains(&self.refresh), "1 to 86400 seconds"),
+            (
+                "threads",
+                self.threads <= MOST_THREADS,
+                "1024 at most; 0: as many as there are cores",
+            ),
+            ("limits.uploads", uploads > 0, nought),
+            ("limits.bytes", bytes > 0, nought),
+            ("limits.jobs", jobs > 0, nought),
+            (
+                "limits.retention_days",
+                (1..=MOST_DAYS).contains(&retention_days),
+                "1 to 36500: in no time nobody could fetch a model",
+            ),
+        ] {
+            if !is_right {
+                return Err(Misconfigured { key, why: why.to_owned() });
+            }
+        }
+        Ok(())
+    }
+
     /// The ledger, as it is opened.
     pub fn ledger_url(&self) -> anyhow::Result<String> {
         self.url(&self.ledger, "sqlite", "ledger.db")
@@ -130,7 +161,7 @@ impl Config {
 
 /// Has this cloud certified. Repeatable.
 pub async fn enrol(role: Role, config: &Config, token: &str) -> anyhow::Result<Member> {
-    config.check().map_err(Usage)?;
+    config.check().map_err(|wrong| Usage(wrong.to_string()))?;
     let address = config.reached_at().map_err(Usage)?;
     let member =
         Member::enrol(&config.keys(), token, Some(&address), config.passphrase.reveal()).await?;
@@ -161,16 +192,19 @@ fn params(bytes: &[u8], insecure_demo: bool) -> anyhow::Result<PublicParams> {
 
 /// Opens all that a cloud keeps.
 pub async fn open(role: Role, config: &Config, context: Context) -> anyhow::Result<Arc<House>> {
-    config.check().map_err(Usage)?;
+    config.check().map_err(|wrong| Usage(wrong.to_string()))?;
     dyad_net::install_provider();
     let keys = config.keys();
     let member = Member::load(&keys, config.passphrase.reveal())
         .with_context(|| format!("{} holds no enrolment: enrol first", keys.display()))?;
     is_role(&member, role)?;
     let params = params(&member.params, config.insecure_demo)?;
-    let db = Db::open(&config.ledger_url()?, &[MIGRATIONS]).await?;
-    let bulk = Bulk::open(&config.url(&config.bulk, "file", "bulk")?).await?;
-    let house = House::new(member, params, Ledger::new(db), bulk, context, config);
+    let (url, folder) = (config.ledger_url()?, config.url(&config.bulk, "file", "bulk")?);
+    let db = once_free(|| Db::open(&url, &[MIGRATIONS])).await?;
+    let bulk = once_free(|| Bulk::open(&folder)).await?;
+    let ledger = Ledger::new(db);
+    let ran = ledger.ran().await?;
+    let house = House::new(member, params, ledger, bulk, context, config, ran);
     let (counter, witness) = (house.context.metrics.clone(), house.witness.clone());
     house.me.tls.on_refused(move |cause, line| {
         counter.counter(series::REFUSALS, &[("cause", cause)]).increment(1);
@@ -180,6 +214,22 @@ pub async fn open(role: Role, config: &Config, context: Context) -> anyhow::Resu
     });
     house.sweep().await?;
     Ok(Arc::new(house))
+}
+
+/// Opens what the service before, which was stopped, may hold for a moment longer.
+async fn once_free<T, F>(open: impl Fn() -> F) -> Result<T, StoreError>
+where
+    F: Future<Output = Result<T, StoreError>>,
+{
+    let until = Instant::now() + LAST_WORDS;
+    loop {
+        match open().await {
+            Err(StoreError::InUse { .. }) if Instant::now() < until => {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            opened => return opened,
+        }
+    }
 }
 
 /// The calls of owners.
@@ -221,10 +271,17 @@ pub async fn listen(
     });
     let served = served.await;
     refreshing.abort();
-    tidying.abort();
+    drop(refreshing.await);
+    // It ends by itself with the stop, and writes down how long it ran.
+    if tokio::time::timeout(LAST_WORDS, tidying).await.is_err() {
+        tracing::warn!("how long it ran may not be written down");
+    }
     house.witness.flush().await;
     Ok(served?)
 }
+
+/// For what is written when it stops; a start waits for it as long.
+const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// Asks the key centre now and then who there is and which certificates are good no more; renews
 /// one's own in time.
@@ -232,7 +289,7 @@ async fn refresh(house: Arc<House>, every: Duration) {
     let me = &house.me;
     loop {
         if let Err(error) = me.refresh().await {
-            tracing::warn!("the key centre was not reached: {error}");
+            tracing::warn!("who there is, and who no more, was not asked or not believed: {error}");
         }
         let left = me.tls.not_after().duration_since(SystemTime::now()).unwrap_or_default();
         let days = left.as_secs() / 86_400;
@@ -261,13 +318,14 @@ mod tests {
     fn what_cannot_be_meant_is_refused_by_its_key() {
         Config::default().check().unwrap();
         for seconds in [0, 86_401, u64::MAX] {
-            let refresh = Config { refresh: seconds, ..Config::default() }.check().unwrap_err();
+            let refused = |config: Config| config.check().unwrap_err().to_string();
+            let refresh = refused(Config { refresh: seconds, ..Config::default() });
             assert!(refresh.contains("`refresh`") && refresh.contains("86400"), "{refresh}");
-            let patience = Config { patience: seconds, ..Config::default() }.check().unwrap_err();
+            let patience = refused(Config { patience: seconds, ..Config::default() });
             assert!(patience.contains("`patience`"), "{patience}");
         }
         let address = Config { address: "0.0.0.0:7310".into(), ..Config::default() };
-        assert!(address.check().unwrap_err().contains("`address`"));
+        assert!(address.check().unwrap_err().to_string().contains("`address`"));
     }
 
     #[test]

@@ -4,6 +4,7 @@ use crate::answer::Coming;
 use crate::house::House;
 use crate::jobs::Case;
 use crate::ledger::Answer;
+use crate::page::Page;
 use crate::refusal::{Cause, Refusal, refuse};
 use crate::sending::{self, Place};
 use dyad_net::identity::Role;
@@ -137,9 +138,12 @@ impl Cloud for Calls {
         let who = self.0.who(&request);
         let result = async {
             let asking = self.asking(&request)?;
-            let study = digest(&request.get_ref().study)?;
+            let message = request.get_ref();
+            let (study, page) =
+                (digest(&message.study)?, Page::read(&message.after, message.limit)?);
             self.0.study(&study).await?.is_member(&asking.name, &asking.fingerprint)?;
-            Ok(UploadsReply { uploads: self.0.summaries(&study).await? })
+            let (uploads, next) = self.0.summaries(&study, &page).await?;
+            Ok(UploadsReply { uploads, next })
         };
         self.told("Uploads", &who, result.await)
     }
@@ -153,6 +157,7 @@ impl Cloud for Calls {
             let asking = self.asking(&request)?;
             let study = self.0.study(&digest(&request.get_ref().study)?).await?;
             study.is_member(&asking.name, &asking.fingerprint)?;
+            let _place = self.0.busy.place(&asking.name)?;
             let uploads = request.get_ref().uploads.iter().map(|upload| digest(upload));
             self.0.match_rows(&study, &uploads.collect::<Result<Vec<_>, _>>()?).await
         };
@@ -214,14 +219,13 @@ impl Cloud for Calls {
         let who = self.0.who(&request);
         let result = async {
             let asking = self.asking(&request)?;
-            let study = digest(&request.get_ref().study)?;
+            let message = request.get_ref();
+            let (study, page) =
+                (digest(&message.study)?, Page::read(&message.after, message.limit)?);
             let frozen = self.0.study(&study).await?;
             frozen.is_member(&asking.name, &asking.fingerprint)?;
-            let mut jobs = Vec::new();
-            for row in self.0.ledger.jobs(&study).await? {
-                jobs.push(self.0.job_reply(&self.0.case(&row.job.digest()).await?).await?);
-            }
-            Ok(JobsReply { jobs })
+            let (jobs, next) = self.0.jobs_of(&frozen, &page).await?;
+            Ok(JobsReply { jobs, next })
         };
         self.told("Jobs", &who, result.await)
     }

@@ -8,7 +8,9 @@
 //! ```
 //!
 //! What stays for recipients goes when all of them have said that they have it, or its time
-//! (`retention_days`) is over. Objects first, the mark after: a kill in between is made up for.
+//! (`retention_days`) is over. A job that waits for answers, or for the other cloud, fails when its
+//! time is over. Time is what this cloud has run, not what a clock says: one that is months ahead
+//! deletes no model. Objects first, the mark after: a kill in between is made up for.
 
 use crate::house::House;
 use crate::ledger::{Census, JobRow, State, Tidied, UploadState};
@@ -17,21 +19,24 @@ use dyad_net::identity::Role;
 use dyad_node::series;
 use dyad_protos::Hex;
 use dyad_protos::job::Opening;
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 /// How often is looked.
 const LOOK: Duration = Duration::from_secs(1);
+/// How often it is written down how long the cloud has run.
+const WRITE: Duration = Duration::from_mins(1);
 
 impl House {
-    /// Looks once at all jobs that are over.
+    /// Looks once at all jobs that are over, or wait.
     pub async fn tidy(self: &Arc<Self>) -> Result<(), Refusal> {
+        for row in self.ledger.resting_jobs().await? {
+            self.end_of_waiting(&row).await?;
+        }
         let mut ended = Vec::new();
         for row in self.ledger.untidy_jobs().await? {
             let job = row.job.digest();
-            if row.state.is_over() {
-                self.ledger.over_since(&job, self.now()).await?;
-            }
             // Sealed, it is trained for good: nothing more is dealt for it.
             if !row.centre_told {
                 if row.job.is_dealt() {
@@ -42,6 +47,7 @@ impl House {
                 }
             }
             self.progress.call_off(&job);
+            self.found_good.lock().unwrap_or_else(PoisonError::into_inner).remove(&job);
             // Its thread may be writing: next time.
             if self.progress.of(&job).is_none() {
                 self.tidy_one(&row).await?;
@@ -50,19 +56,68 @@ impl House {
         self.tell_centre(&ended).await
     }
 
+    /// A job that waits for answers, or for the other cloud, does not for ever.
+    async fn end_of_waiting(&self, row: &JobRow) -> Result<(), Refusal> {
+        let job = row.job.digest();
+        if row.state == State::Sealed {
+            // All have answered, and it was killed before it said so.
+            self.release_if_answered(&job).await?;
+        }
+        let since = self.ledger.rests_since(row, self.ran()).await?;
+        if !self.limits.is_due(since, self.ran()) {
+            return Ok(());
+        }
+        let days = self.limits.retention_days;
+        let what = match row.state {
+            State::Sealed => "not all members answered within",
+            _ => "the clouds did not agree on what is released within",
+        };
+        let reason = format!("{what} {days} days (limits.retention_days): propose the job anew");
+        let deed = self.own_deed("job failed", &job);
+        self.ledger.move_on(&job, &[row.state], State::Failed, &reason, &deed).await.map(drop)
+    }
+
     async fn tidy_one(&self, row: &JobRow) -> Result<(), Refusal> {
         let (job, to) = (row.job.digest(), self.to_go(row).await?);
         if to <= row.tidied {
             return Ok(());
         }
-        for object in self.ledger.drop_checkpoints(&job, to == Tidied::Older).await? {
-            self.bulk.delete(&object).await?;
-        }
+        // Objects first, rows after: what is killed in between is done again.
         if to == Tidied::All {
             self.bulk.delete_prefix(&format!("jobs/{}", Hex(job))).await?;
-            self.audit(self.me.identity.name.as_str(), "job's data deleted", &job).await?;
+        } else {
+            let newest = self.ledger.checkpoints(&job).await?.into_iter().next();
+            let newest = newest.map(|(_, _, object)| object).filter(|_| to == Tidied::Older);
+            self.delete_checkpoints(&job, newest.as_slice()).await?;
         }
-        self.ledger.tidied(&job, to).await
+        let deed = self.own_deed("job's data deleted", &job);
+        self.ledger.tidied(&job, to, &deed).await
+    }
+
+    /// Deletes a job's checkpoints but these, also those that the ledger does not know: of a cloud
+    /// that was killed after it had written one, or before it had deleted one.
+    async fn delete_checkpoints(&self, job: &[u8; 32], but: &[String]) -> Result<(), Refusal> {
+        let folder = format!("jobs/{}/", Hex(*job));
+        for listed in self.bulk.list(folder.trim_end_matches('/')).await? {
+            let name = listed.key.strip_prefix(&folder).unwrap_or_default();
+            if is_checkpoint(name) && !but.contains(&listed.key) {
+                self.bulk.delete(&listed.key).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// At the start, when nothing runs: what no ledger knows goes.
+    pub(crate) async fn sweep_jobs(&self) -> Result<(), Refusal> {
+        let listed = self.bulk.list("jobs").await?;
+        let of = |key: &str| key.split('/').nth(1)?.parse::<Hex<32>>().ok();
+        let jobs: BTreeSet<_> = listed.iter().filter_map(|listed| of(&listed.key)).collect();
+        for Hex(job) in jobs {
+            let known = self.ledger.checkpoints(&job).await?;
+            let known: Vec<_> = known.into_iter().map(|(_, _, object)| object).collect();
+            self.delete_checkpoints(&job, &known).await?;
+        }
+        Ok(())
     }
 
     /// What nobody needs any more.
@@ -76,8 +131,8 @@ impl House {
             (State::Released, Opening::Each) => Tidied::Older,
             _ => return Ok(Tidied::Nothing),
         };
-        let since = row.over.unwrap_or_else(|| self.now());
-        if self.now().saturating_sub(since) >= self.limits.retention().as_secs() {
+        let since = self.ledger.rests_since(row, self.ran()).await?;
+        if self.limits.is_due(since, self.ran()) {
             return Ok(Tidied::All);
         }
         // Predictions are made with the shares.
@@ -123,10 +178,22 @@ impl House {
     }
 }
 
-/// Tidies until the cloud stops.
+/// N0-N1-STEP, as [`run`](crate::run) names them.
+fn is_checkpoint(name: &str) -> bool {
+    let parts: Vec<_> = name.split('-').collect();
+    let digits = |text: &&str| text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    parts.len() == 3 && parts.iter().all(digits)
+}
+
+/// Tidies until the cloud stops, and writes down now and then how long it has run.
 pub(crate) async fn keep_tidy(house: Arc<House>) {
+    let mut written = house.ran();
     loop {
         let tidied = async {
+            if house.ran() >= written + WRITE.as_secs() {
+                written = house.ran();
+                house.ledger.has_run(written).await?;
+            }
             house.tidy().await?;
             house.count().await
         };
@@ -134,7 +201,10 @@ pub(crate) async fn keep_tidy(house: Arc<House>) {
             tracing::warn!("not all is tidied away: {refusal}");
         }
         if house.context.stop.unless_stopped(tokio::time::sleep(LOOK)).await.is_none() {
-            return;
+            break;
         }
+    }
+    if let Err(refusal) = house.ledger.has_run(house.ran()).await {
+        tracing::warn!("how long it ran is not written down: {refusal}");
     }
 }

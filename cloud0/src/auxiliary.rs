@@ -1,20 +1,19 @@
 //! What C1 asks of C0. All of it is checked here again, from C0's own ledger.
 
+use crate::attempts::{Attempts, Begun, Ended, Prepared, Stage};
 use crate::opener;
 use crate::shares::{Opened, gather, packed};
 use dyad_bcp::MasterKey;
-use dyad_cloud::align::Alignment;
 use dyad_cloud::attempt::{
-    Dealt, link_of_clouds, name, nonce, read_checkpoint, spawn, wire_approvals, wire_checkpoint,
+    link_of_clouds, name, nonce, read_checkpoint, spawn, wire_approvals, wire_checkpoint,
 };
 use dyad_cloud::codec;
 use dyad_cloud::house::House;
 use dyad_cloud::jobs::Case;
-use dyad_cloud::ledger::{State, UploadRow};
+use dyad_cloud::ledger::State;
 use dyad_cloud::refusal::{Cause, Refusal, refuse};
 use dyad_cloud::release::{layout, pack, shares_digest, words};
 use dyad_cloud::run::{Means, Task};
-use dyad_learn::signed::Signed;
 use dyad_mpc::prg::Attempt;
 use dyad_net::identity::Role;
 use dyad_net::{Expect, LinkHub, Peer};
@@ -23,11 +22,12 @@ use dyad_protos::job::{Engine, Opening};
 use dyad_protos::limits::CIPHERTEXTS;
 use dyad_protos::wire::peer::v1::auxiliary_server::Auxiliary;
 use dyad_protos::wire::peer::v1::{
-    AttemptReply, AttemptRequest, GiveUpReply, GiveUpRequest, SealPart, SealRequest, SignReply,
-    SignRequest, StandingReply, StartReply, StartRequest, TransformPart, TransformReply,
+    AttemptReply, AttemptRequest, CompareReply, CompareRequest, GiveUpReply, GiveUpRequest,
+    SealPart, SealRequest, SignReply, SignRequest, StandingReply, StartReply, StartRequest,
+    TransformPart, TransformReply,
 };
-use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::block_in_place;
@@ -44,38 +44,7 @@ pub(crate) struct Calls {
     master: Arc<MasterKey>,
     hub: LinkHub,
     patience: Duration,
-    attempts: Arc<Mutex<HashMap<[u8; 32], Stage>>>,
-}
-
-/// How far an attempt has come. Kept in memory: an attempt that this cloud has forgotten is over.
-enum Stage {
-    /// What is not shared yet is being opened.
-    Prepared(Box<Prepared>),
-    /// Taken, while its inputs are put together; then its thread runs.
-    Running([u8; 32]),
-    /// It ended early.
-    Failed([u8; 32], String),
-}
-
-impl Stage {
-    const fn job(&self) -> &[u8; 32] {
-        match self {
-            Self::Prepared(prepared) => &prepared.attempt.job,
-            Self::Running(job) | Self::Failed(job, _) => job,
-        }
-    }
-}
-
-struct Prepared {
-    attempt: Attempt,
-    from: Option<(Attempt, u64)>,
-    training: Signed,
-    data: (Vec<UploadRow>, Alignment),
-    /// None for a job that nothing is dealt to.
-    dealt: Option<Dealt>,
-    opened: Opened,
-    /// C1, by the key that began it: the link is for no other.
-    peer: Expect,
+    attempts: Attempts,
 }
 
 fn digest(bytes: &[u8]) -> Result<[u8; 32], Refusal> {
@@ -91,11 +60,7 @@ impl Calls {
         patience: u64,
     ) -> Self {
         let patience = Duration::from_secs(patience.max(1));
-        Self { house, master, hub, patience, attempts: Arc::default() }
-    }
-
-    fn attempts(&self) -> MutexGuard<'_, HashMap<[u8; 32], Stage>> {
-        self.attempts.lock().unwrap_or_else(PoisonError::into_inner)
+        Self { house, master, hub, patience, attempts: Attempts::default() }
     }
 
     /// C1 asks, with the very key that the study was frozen with.
@@ -117,8 +82,7 @@ impl Calls {
 
     /// The same, of the job of an attempt; of one that is not known there is nothing to say.
     async fn of_attempt(&self, peer: &Peer, attempt: &[u8; 32]) -> Result<(), Refusal> {
-        let job = self.attempts().get(attempt).map(|stage| *stage.job());
-        match job {
+        match self.attempts.job_of(attempt) {
             Some(job) => self.case_of(peer, &job).await.map(drop),
             None => Ok(()),
         }
@@ -128,13 +92,19 @@ impl Calls {
     pub(crate) async fn forget_what_is_over(self) {
         loop {
             tokio::time::sleep(FORGET).await;
-            let jobs: HashSet<_> = self.attempts().values().map(|stage| *stage.job()).collect();
+            let jobs = self.attempts.jobs();
             for job in jobs {
                 if self.house.case(&job).await.is_ok_and(|case| case.row.state.is_over()) {
-                    self.attempts().retain(|_, stage| *stage.job() != job);
+                    self.drop_all(&job);
                 }
             }
         }
+    }
+
+    /// Ends all attempts at a job, also those that wait for C1, and forgets their inputs.
+    fn drop_all(&self, job: &[u8; 32]) {
+        self.house.progress.call_off(job);
+        self.attempts.drop_all(job, &self.hub);
     }
 
     async fn begin(&self, request: &Request<AttemptRequest>) -> Result<AttemptReply, Refusal> {
@@ -154,33 +124,40 @@ impl Calls {
             state => return refuse(Cause::Over, format!("at C0 the job is {state}")),
         }
         let training = case.study.training(job)?;
-        block_in_place(|| case.study.same_program(job, &training))?;
-        let data = self.house.fits(&case.study, job).await?;
-        let from = self.common(&job.digest(), &message.checkpoints).await?;
+        self.house.is_good(&case.study, job, &training).await?;
         let Hex(nonce_1) = Hex::try_from(&message.nonce[..])?;
+        if let Some(reply) = self.attempts.answered(&job.digest(), &nonce_1) {
+            return Ok(reply);
+        }
+        if self.house.ledger.is_used(&job.digest(), &nonce_1).await? {
+            let what = "C0 knows the attempt with this nonce no more: begin a new one";
+            return refuse(Cause::State, what);
+        }
+        // What is left of an older attempt at this job is over.
+        self.drop_all(&job.digest());
+        let from = self.common(&job.digest(), &message.checkpoints).await?;
         let attempt = Attempt { job: job.digest(), nonces: [nonce()?, nonce_1] };
         // The job runs only once what is dealt to it is there: until then owners may change their
         // minds.
         let dealt = self.house.dealt(&case, &attempt, from.as_ref()).await?;
-        if !self.house.ledger.begin_attempt(&attempt, self.house.now()).await? {
+        let data = self.house.fits(&case.study, job).await?;
+        let key = name(&attempt);
+        let deed = self.house.deed(peer.identity.name.as_str(), "attempt begun", &key);
+        if !self.house.ledger.begin_attempt(&attempt, self.house.now(), &deed).await? {
             return refuse(Cause::State, "the job has moved on meanwhile, or the nonce is used up");
         }
-        self.house.audit(peer.identity.name.as_str(), "attempt begun", &name(&attempt)).await?;
         let approvals = self.house.ledger.approvals(&attempt.job).await?;
         let reply = AttemptReply {
             nonce: attempt.nonces[0].to_vec().into(),
             from: from.as_ref().map(|(of, step)| wire_checkpoint(of, *step)),
             approvals: wire_approvals(&approvals),
         };
-        // What is left of an older attempt at this job is over.
-        self.house.progress.call_off(&attempt.job);
-        let opened = Opened::new();
-        let key = name(&attempt);
+        let (opened, blinded) = (Opened::new(), HashMap::new());
         let peer = Expect::identity(peer.identity).pinned(peer.fingerprint);
-        let prepared = Prepared { attempt, from, training, data, dealt, opened, peer };
-        let mut attempts = self.attempts();
-        attempts.retain(|_, stage| *stage.job() != job.digest());
-        attempts.insert(key, Stage::Prepared(Box::new(prepared)));
+        let prepared = Prepared { attempt, from, training, data, dealt, opened, blinded, peer };
+        let stage = Stage::Prepared(Box::new(prepared));
+        self.drop_all(&job.digest());
+        self.attempts.insert(key, Begun { attempt, reply: reply.clone(), stage });
         Ok(reply)
     }
 
@@ -195,26 +172,6 @@ impl Calls {
         let mine = self.house.ledger.checkpoints(job).await?;
         let both = mine.into_iter().map(|(of, step, _)| (of, step));
         Ok(both.filter(|mine| theirs.contains(mine)).max_by_key(|(_, step)| *step))
-    }
-
-    /// Takes an attempt out, to work on it.
-    fn take(&self, attempt: &[u8; 32]) -> Result<Box<Prepared>, Refusal> {
-        let mut attempts = self.attempts();
-        match attempts.remove(attempt) {
-            Some(Stage::Prepared(prepared)) => {
-                attempts.insert(*attempt, Stage::Running(prepared.attempt.job));
-                Ok(prepared)
-            }
-            Some(stage) => {
-                attempts.insert(*attempt, stage);
-                refuse(Cause::State, "this attempt has begun already: begin a new one")
-            }
-            None => refuse(Cause::State, "C0 knows no such attempt (any more): begin a new one"),
-        }
-    }
-
-    fn put_back(&self, attempt: [u8; 32], stage: Stage) {
-        self.attempts().insert(attempt, stage);
     }
 
     async fn open_all(
@@ -232,10 +189,10 @@ impl Calls {
             }
             let no_attempt = || Refusal::new(Cause::Message, "no attempt is named");
             let attempt = current.ok_or_else(no_attempt)?;
-            let mut prepared = self.take(&attempt)?;
-            let result = self.transform_one(&mut prepared, &part).await;
-            self.put_back(attempt, Stage::Prepared(prepared));
-            result?;
+            let mut taken = self.attempts.take(&attempt)?;
+            if let Some(prepared) = &mut taken.prepared {
+                self.transform_one(prepared, &part).await?;
+            }
         }
         Ok(TransformReply {})
     }
@@ -250,48 +207,73 @@ impl Calls {
         let row = rows.iter().find(|row| row.manifest.digest() == upload);
         let row = row.ok_or_else(|| Refusal::new(Cause::Message, "no upload of this job"))?;
         let case = self.house.case(&prepared.attempt.job).await?;
+        // Opened before, with these blinds: that share stays. Other blinds would be of no use to a C1
+        // that follows the protocol.
+        let blinded = dyad_protos::digest("blinded", &[&part.ciphertexts]);
+        match prepared.blinded.get(&(upload, part.chunk)) {
+            Some(before) if *before == blinded => return Ok(()),
+            Some(_) => {
+                let what = "this chunk was opened in this attempt, blinded otherwise";
+                return refuse(Cause::Changed, what);
+            }
+            None => {}
+        }
         let (house, master) = (&self.house, &self.master);
         let shares = packed(house, master, &case, row, part.chunk, &part.ciphertexts).await?;
         prepared.opened.insert((upload, part.chunk), shares);
+        prepared.blinded.insert((upload, part.chunk), blinded);
         Ok(())
     }
 
     async fn start_one(&self, attempt: [u8; 32]) -> Result<StartReply, Refusal> {
-        let prepared = self.take(&attempt)?;
+        let Some(prepared) = self.attempts.take_to_start(&attempt)? else {
+            return Ok(StartReply {});
+        };
+        let calls = self.clone();
+        // Not given up when whoever asked hangs up: it may ask again, and is answered the same.
+        let started = tokio::spawn(async move { calls.begin_to_run(attempt, *prepared).await });
+        let started = started.await;
+        started.map_err(|error| Refusal::new(Cause::Own, error.to_string()))?
+    }
+
+    async fn begin_to_run(
+        self,
+        attempt: [u8; 32],
+        prepared: Prepared,
+    ) -> Result<StartReply, Refusal> {
         let job = prepared.attempt.job;
-        let started = self.launch(*prepared).await;
-        match started {
-            Ok(ended) => {
-                let (calls, house) = (self.clone(), Arc::clone(&self.house));
-                tokio::spawn(async move {
-                    let stage = match ended.await {
-                        Ok(Ok(())) => return,
-                        Ok(Err(failure)) => failure.to_string(),
-                        Err(_) => "the thread is gone".to_owned(),
-                    };
-                    tracing::warn!(job = %Hex(job), "the attempt ended early: {stage}");
-                    if let Err(refusal) = house.ledger.note(&job, &stage).await {
-                        tracing::warn!("{refusal}");
-                    }
-                    let mut attempts = calls.attempts();
-                    if attempts.contains_key(&attempt) {
-                        attempts.insert(attempt, Stage::Failed(job, stage));
-                    }
-                });
-                Ok(StartReply {})
-            }
+        let ended = match self.launch(prepared).await {
+            Ok(ended) => ended,
             Err(refusal) => {
-                self.put_back(attempt, Stage::Failed(job, refusal.to_string()));
-                Err(refusal)
+                let ended = Ended { why: refusal.what.clone(), passing: refusal.is_passing() };
+                self.attempts.failed(&attempt, Some(refusal.cause), ended);
+                return Err(refusal);
             }
-        }
+        };
+        tokio::spawn(async move {
+            let (why, passing) = match ended.await {
+                Ok(Ok(())) => return,
+                Ok(Err(failure)) => (failure.to_string(), failure.is_passing()),
+                Err(_) => ("the thread is gone".to_owned(), true),
+            };
+            // Of one whose place another has taken nobody need know why it ended.
+            let ended = Ended { why: why.clone(), passing };
+            if !self.attempts.failed(&attempt, None, ended) {
+                return;
+            }
+            tracing::warn!(job = %Hex(job), "the attempt ended early: {why}");
+            if let Err(refusal) = self.house.ledger.note(&job, &why).await {
+                tracing::warn!("{refusal}");
+            }
+        });
+        Ok(StartReply {})
     }
 
     async fn launch(
         &self,
         prepared: Prepared,
     ) -> Result<tokio::sync::oneshot::Receiver<Result<(), dyad_cloud::run::Failure>>, Refusal> {
-        let Prepared { attempt, from, training, data, dealt, mut opened, peer } = prepared;
+        let Prepared { attempt, from, training, data, dealt, mut opened, peer, .. } = prepared;
         let house = &self.house;
         let case = house.case(&attempt.job).await?;
         let inputs = gather(house, &self.master, &case, &training, &data, &mut opened).await?;
@@ -300,6 +282,10 @@ impl Calls {
             Some((of, step)) => Some(((of, step), house.checkpoint(&of, step).await?)),
         };
         let link = self.hub.expect(link_of_clouds(&attempt), peer).waiting(self.patience);
+        // A newer attempt ends the links of those before: this one is there to be ended by now.
+        if self.attempts.job_of(&name(&attempt)).is_none() {
+            return refuse(Cause::State, "a newer attempt has begun meanwhile");
+        }
         let means = match (dealt, case.row.job.engine) {
             (Some(dealt), _) => Means::Dealt { dealt, dealer: None },
             (None, Engine::Share) => Means::Pairwise,
@@ -317,17 +303,18 @@ impl Calls {
     }
 
     async fn standing_of(&self, attempt: [u8; 32]) -> Result<StandingReply, Refusal> {
-        let reply = |state: &str, reason: &str| StandingReply {
+        let reply = |state: &str, reason: &str, passing| StandingReply {
             state: state.to_owned(),
             reason: reason.to_owned(),
+            passing,
         };
-        let job = match self.attempts().get(&attempt) {
-            None => return Ok(reply("unknown", "C0 knows no such attempt (any more)")),
-            Some(Stage::Failed(_, why)) => return Ok(reply("failed", why)),
-            Some(stage) => *stage.job(),
+        let job = match self.attempts.standing(&attempt) {
+            None => return Ok(reply("unknown", "C0 knows no such attempt (any more)", true)),
+            Some((_, Some(Ended { why, passing }))) => return Ok(reply("failed", &why, passing)),
+            Some((job, None)) => job,
         };
         let case = self.house.case(&job).await?;
-        Ok(reply(case.row.state.as_str(), ""))
+        Ok(reply(case.row.state.as_str(), "", true))
     }
 
     /// The model of this attempt and step; only what was trained to the end.
@@ -404,11 +391,39 @@ impl Calls {
         let job = case.row.job.digest();
         let said: String = request.get_ref().reason.chars().take(REASON).collect();
         let reason = format!("{} gave it up: {said}", peer.identity);
-        if self.house.ledger.fail(&job, &reason).await? {
-            self.house.progress.call_off(&job);
-            self.house.audit(peer.identity.name.as_str(), "job given up", &job).await?;
+        let deed = self.house.deed(peer.identity.name.as_str(), "job given up", &job);
+        if self.house.ledger.fail(&job, &reason, &deed).await? {
+            self.drop_all(&job);
         }
         Ok(GiveUpReply {})
+    }
+
+    /// What owners have told C1 alone, and what they have told C0 alone.
+    async fn compare_one(
+        &self,
+        request: &Request<CompareRequest>,
+    ) -> Result<CompareReply, Refusal> {
+        let peer = self.house.peer(request, Role::C1)?;
+        let message = request.get_ref();
+        let job = digest(&message.job)?;
+        if self.house.ledger.job(&job).await?.is_none() {
+            return Ok(CompareReply::default());
+        }
+        let case = self.case_of(&peer, &job).await?;
+        let (house, by) = (&self.house, peer.identity.to_string());
+        // It runs nowhere if it does not run there.
+        let idle = message.state == State::Proposed.as_str();
+        let taken = house.take_revocations(&case, &message.revocations, idle, &by).await?;
+        let ended = house.end_as_over_there(&case, &message.state, &message.reason, &by).await?;
+        if ended || (taken && case.row.state == State::Running) {
+            self.drop_all(&job);
+        }
+        let row = house.case(&job).await?.row;
+        Ok(CompareReply {
+            state: row.state.as_str().to_owned(),
+            reason: row.reason,
+            revocations: house.revocations_shown(&job).await?,
+        })
     }
 }
 
@@ -499,5 +514,14 @@ impl Auxiliary for Calls {
         let who = self.house.who(&request);
         let result = self.give_up_one(&request).await;
         self.house.told("GiveUp", &who, result).map(Response::new)
+    }
+
+    async fn compare(
+        &self,
+        request: Request<CompareRequest>,
+    ) -> Result<Response<CompareReply>, Status> {
+        let who = self.house.who(&request);
+        let result = self.compare_one(&request).await;
+        self.house.told("Compare", &who, result).map(Response::new)
     }
 }

@@ -1,6 +1,7 @@
 //! C0, the auxiliary cloud. It holds the master key, so it is only ever given what is shared or
 //! blinded; it does nothing on C1's word alone.
 
+mod attempts;
 mod auxiliary;
 pub mod master;
 pub mod open;
@@ -45,6 +46,7 @@ async fn run(
     let routes = routes(&house).add_service(calls).add_service(hub.service());
     let served = listen(&house, &config, listener, routes).await;
     forgetting.abort();
+    drop(forgetting.await);
     served
 }
 

@@ -101,8 +101,8 @@ impl Drive {
     async fn fail(&self, why: &str) -> Result<(), Refusal> {
         let case = self.house.case(&self.job).await?;
         C0::of(&self.house, &case.study)?.give_up(&self.job, why).await?;
-        self.house.ledger.fail(&self.job, why).await?;
-        self.house.audit(self.house.me.identity.name.as_str(), "job failed", &self.job).await
+        let deed = self.house.own_deed("job failed", &self.job);
+        self.house.ledger.fail(&self.job, why, &deed).await.map(drop)
     }
 
     /// One thing after the other; false when all is done.
@@ -133,8 +133,7 @@ impl Drive {
         let house = &self.house;
         let job = &case.row.job;
         let training = case.study.training(job)?;
-        block_in_place(|| case.study.same_program(job, &training))?;
-        let data = house.fits(&case.study, job).await?;
+        house.is_good(&case.study, job, &training).await?;
         let c0 = C0::of(house, &case.study)?;
         let mine = house.ledger.checkpoints(&self.job).await?;
         let mine: Vec<_> = mine.into_iter().map(|(of, step, _)| (of, step)).collect();
@@ -143,10 +142,13 @@ impl Drive {
         let Hex(nonce_0) = Hex::try_from(&reply.nonce[..]).map_err(Refusal::from)?;
         let attempt = Attempt { job: self.job, nonces: [nonce_0, nonce_1] };
         let from = reply.from.as_ref().map(|from| read_checkpoint(&self.job, from)).transpose()?;
-        if !house.ledger.begin_attempt(&attempt, house.now()).await? {
+        let named = name(&attempt);
+        let deed = house.own_deed("attempt begun", &named);
+        if !house.ledger.begin_attempt(&attempt, house.now(), &deed).await? {
             return Err(Refusal::new(Cause::State, "the job has moved on meanwhile").into());
         }
-        let named = name(&attempt);
+        // Only now: while C0 or the key centre is away, nothing is put together in vain.
+        let data = house.fits(&case.study, job).await?;
         let inputs = gather(house, &c0, named, case, &training, &data).await?;
         c0.start(named).await?;
         // Last: the dealer waits for its link from now on, and transforming uploads takes its time.
@@ -203,6 +205,8 @@ impl Drive {
             && !standing.reason.is_empty()
         {
             setback.what = format!("{} (C0: {})", setback.what, standing.reason);
+            // What C0 alone has seen, C1 knows as a line that broke.
+            setback.passing &= standing.passing;
         }
         setback
     }
@@ -263,10 +267,9 @@ impl Drive {
         let signature =
             signature.map_err(|_| Refusal::new(Cause::Signature, "no signature of C0"))?;
         house.sign_release(case, &release).await?;
-        house.ledger.sealed_by_peer(&self.job, &signature).await?;
         let next = if job.opening == Opening::Each { State::Released } else { State::Sealed };
-        house.ledger.advance(&self.job, &[State::Trained], next).await?;
-        house.audit(house.me.identity.name.as_str(), "model sealed", &release).await
+        let deed = house.own_deed("model sealed", &release);
+        house.ledger.sealed_by_peer(&self.job, &signature, next, &deed).await
     }
 
     /// The model under the unified key: from the shares of both, or as it is, if it was trained so.

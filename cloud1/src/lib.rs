@@ -2,6 +2,7 @@
 //! releases. It holds ciphertexts and shares and cannot open any.
 
 pub mod blind;
+mod compare;
 mod drive;
 mod peer;
 mod runner;
@@ -27,9 +28,14 @@ async fn run(
 ) -> anyhow::Result<()> {
     let house = open(Role::C1, &config, context).await?;
     let runner = tokio::spawn(runner::run(Arc::clone(&house), config.patience));
+    let comparing = tokio::spawn(compare::run(Arc::clone(&house)));
     let routes = routes(&house);
     let served = listen(&house, &config, listener, routes).await;
-    runner.abort();
+    for task in [runner, comparing] {
+        task.abort();
+        // Gone, and with it its hold on the store: the next start may come at once.
+        drop(task.await);
+    }
     served
 }
 

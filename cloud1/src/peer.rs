@@ -11,8 +11,8 @@ use dyad_net::{Expect, Line, Tls};
 use dyad_protos::limits::{CIPHERTEXTS, STREAM_MESSAGE};
 use dyad_protos::wire::peer::v1::auxiliary_client::AuxiliaryClient;
 use dyad_protos::wire::peer::v1::{
-    AttemptReply, AttemptRequest, GiveUpRequest, SealRequest, SignRequest, StandingReply,
-    StartRequest, TransformPart,
+    AttemptReply, AttemptRequest, CompareReply, CompareRequest, GiveUpRequest, SealRequest,
+    SignRequest, StandingReply, StartRequest, TransformPart,
 };
 use tonic::transport::Channel;
 
@@ -110,6 +110,10 @@ impl C0 {
             model: Some(wire_checkpoint(model, step)),
         };
         Ok(self.client.clone().sign(request).await?.into_inner().signature.to_vec())
+    }
+
+    pub(crate) async fn compare(&self, request: CompareRequest) -> Result<CompareReply, Refusal> {
+        Ok(self.client.clone().compare(request).await?.into_inner())
     }
 
     pub(crate) async fn give_up(&self, job: &[u8; 32], reason: &str) -> Result<(), Refusal> {

@@ -77,3 +77,26 @@ impl Office {
 pub(crate) fn beginning(bytes: &[u8], count: usize) -> String {
     bytes.iter().take(count).map(|byte| dyad_protos::Hex([*byte]).to_string()).collect()
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use dyad_node::store::sql;
+    use std::collections::BTreeSet;
+
+    #[tokio::test]
+    async fn the_documentation_names_every_table() {
+        let db = Db::open("sqlite::memory:", &[MIGRATIONS]).await.unwrap();
+        let mut tx = db.begin().await.unwrap();
+        let rows = sql("SELECT name FROM sqlite_master WHERE type = 'table'").all(&mut tx).await;
+        let there = rows.unwrap().into_iter().map(|row| row.get("name").unwrap()).filter(
+            |name: &String| !name.starts_with("migrations_") && name != "lease" && name != "audit",
+        );
+        let text = include_str!("../../docs/services.md");
+        let row = text.lines().find(|line| line.contains("| `kgc.db` |")).unwrap();
+        let named = row.split('|').nth(1).unwrap().split('`').skip(1).step_by(2);
+        let named: BTreeSet<String> = named.map(str::to_owned).collect();
+        assert_eq!(named, there.collect::<BTreeSet<String>>());
+    }
+}

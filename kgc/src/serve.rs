@@ -45,19 +45,8 @@ async fn run(
     listener: Option<TcpListener>,
 ) -> anyhow::Result<()> {
     dyad_net::install_provider();
-    let listener = match listener {
-        Some(listener) => listener,
-        None => TcpListener::bind(&config.listen)
-            .await
-            .with_context(|| format!("cannot listen on {}", config.listen))?,
-    };
-    let address = listener.local_addr()?;
-    let mut config = config;
-    if config.address.is_empty() && !address.ip().is_unspecified() {
-        // With port 0 it is known only now.
-        config.address = address.to_string();
-    }
-    let office = Arc::new(open(&config, &context).await?);
+    let mut office = open(&config, &context).await?;
+    // Refused before it listens: nobody is to connect to a key centre that will not serve.
     if office.keys.is_demo() {
         if !config.insecure_demo {
             bail!(
@@ -67,6 +56,18 @@ async fn run(
         }
         tracing::warn!("insecure demo parameters: everybody has the master key");
     }
+    let listener = match listener {
+        Some(listener) => listener,
+        None => TcpListener::bind(&config.listen)
+            .await
+            .with_context(|| format!("cannot listen on {}", config.listen))?,
+    };
+    let address = listener.local_addr()?;
+    if config.address.is_empty() && !address.ip().is_unspecified() {
+        // With port 0 it is known only now.
+        office.config.address = address.to_string();
+    }
+    let (config, office) = (office.config.clone(), Arc::new(office));
     office.delete_old_drafts().await?;
     let own = own_credentials(&office)?;
     let (number, list) = {

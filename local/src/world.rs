@@ -6,9 +6,11 @@ use dyad_cloud::serve::Config as CloudConfig;
 use dyad_kgc::{Config as KgcConfig, Init};
 use dyad_net::identity::{Name, Role};
 use dyad_node::Context;
+use dyad_node::clock::Clock;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -42,6 +44,7 @@ pub struct World {
     places: BTreeMap<Role, Place>,
     kgc: KgcConfig,
     clouds: BTreeMap<Role, CloudConfig>,
+    clocks: BTreeMap<Role, Arc<dyn Clock>>,
     running: BTreeMap<Role, Running>,
 }
 
@@ -82,7 +85,8 @@ impl World {
         };
         tokio::task::block_in_place(|| dyad_kgc::init(&kgc, &init))?;
         let (folder, clouds) = (folder.to_owned(), BTreeMap::new());
-        let mut world = Self { folder, places, kgc, clouds, running: BTreeMap::new() };
+        let (clocks, running) = (BTreeMap::new(), BTreeMap::new());
+        let mut world = Self { folder, places, kgc, clouds, clocks, running };
         // Before it runs: until it answers, whoever wants a token opens its store himself.
         let tokens = [
             (Role::C0, world.token(Role::C0, "c0").await?),
@@ -151,6 +155,11 @@ impl World {
         self.clouds.get_mut(&role)
     }
 
+    /// Another clock for a service: it counts from the next start on.
+    pub fn set_clock(&mut self, role: Role, clock: impl Clock) {
+        self.clocks.insert(role, Arc::new(clock));
+    }
+
     /// Stop, health and metrics of a service that runs.
     #[must_use]
     pub fn context(&self, role: Role) -> Option<&Context> {
@@ -160,7 +169,10 @@ impl World {
     /// Starts a service that does not run.
     pub async fn run(&mut self, role: Role) -> anyhow::Result<()> {
         ensure!(!self.running.contains_key(&role), "{role} runs already");
-        let context = Context::detached();
+        let mut context = Context::detached();
+        if let Some(clock) = self.clocks.get(&role) {
+            context.clock = Arc::clone(clock);
+        }
         let task = match self.clouds.get(&role).cloned() {
             None => {
                 let (config, context) = (self.kgc.clone(), context.clone());

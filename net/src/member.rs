@@ -13,7 +13,7 @@ use crate::keyfile::{read_locked, write_locked, write_secret};
 use crate::retry;
 use crate::seal::SealSecret;
 use crate::sign::{SignPublic, SignSecret};
-use crate::tls::{Expect, Tls, anonymous_channel};
+use crate::tls::{Expect, RevocationList, Tls, anonymous_channel};
 use base64ct::{Base64UrlUnpadded, Encoding};
 use dyad_protos::limits::MESSAGE;
 use dyad_protos::wire::kgc::v1::enrolment_client::EnrolmentClient;
@@ -218,7 +218,7 @@ impl Member {
             return Err(Error::Mismatch("it names somebody else".to_owned()));
         }
         // What was known last: a restart forgets no revocation.
-        let crl = crate::keyfile::read_secret(dir.join(CRL)).ok().map(|crl| crl.to_vec());
+        let crl = known_list(&dir.join(CRL), &root)?;
         let tls = Tls::new(credentials, root.clone(), crl)?;
         let (name, address) = welcome.kgc;
         let kgc = Service {
@@ -277,13 +277,19 @@ impl Member {
     pub async fn refresh(&self) -> Result<()> {
         let reply = self.registry()?.revocations(RevocationsRequest {}).await;
         let reply = reply.map_err(|status| failed(&self.kgc.identity, &status))?.into_inner();
+        let mut listed = Ok(());
         if !reply.crl.is_empty() {
-            self.tls.replace_crl(reply.crl.to_vec())?;
-            write_secret(self.dir.join(CRL), &reply.crl)?;
+            listed = self.tls.replace_crl(reply.crl.to_vec());
+            match &listed {
+                Ok(()) => write_secret(self.dir.join(CRL), &reply.crl)?,
+                // The one before stays in use.
+                Err(error) => self.tls.list_refused(error),
+            }
         }
         let services = reply.services.iter().map(Service::read).collect::<Result<Vec<_>>>()?;
         *self.services.write().unwrap_or_else(PoisonError::into_inner) = services;
-        self.rewrite(None)
+        self.rewrite(None)?;
+        listed
     }
 
     /// A certificate with a later end, for the same key. New connections use it at once.
@@ -307,6 +313,25 @@ impl Member {
         let after = Welcome { certificate, services: self.services(), ..before };
         let after = after.to_bytes();
         if after == *bytes { Ok(()) } else { write_secret(path, &after) }
+    }
+}
+
+/// The revocation list as it was last fetched, if it was. One that cannot be read is not passed over:
+/// whoever was revoked would be believed again.
+fn known_list(path: &Path, root: &RootCertificate) -> Result<Option<Vec<u8>>> {
+    let unusable = |why: String| {
+        let path = path.display();
+        Error::RevocationList(format!("{path}: {why}; restore the file, or delete it"))
+    };
+    let list = match std::fs::read(path) {
+        Ok(list) => list,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(unusable(error.to_string())),
+    };
+    match RevocationList::from_der(list.clone(), root) {
+        Ok(_) => Ok(Some(list)),
+        Err(Error::RevocationList(why)) => Err(unusable(why)),
+        Err(error) => Err(unusable(error.to_string())),
     }
 }
 

@@ -21,8 +21,11 @@ pub const UPLOADS: &str = "dyad_uploads";
 /// Bytes of payload uploaded, by label `mode`.
 pub const UPLOADED_BYTES: &str = "dyad_uploaded_bytes_total";
 
+/// How often rows of uploads were matched.
+pub const MATCHINGS: &str = "dyad_matchings_total";
+
 /// All of them.
-pub const ALL: [&str; 9] = [
+pub const ALL: [&str; 10] = [
     JOBS,
     STEPS,
     STEP_SECONDS,
@@ -32,6 +35,7 @@ pub const ALL: [&str; 9] = [
     CERTIFICATE_DAYS,
     UPLOADS,
     UPLOADED_BYTES,
+    MATCHINGS,
 ];
 
 /// Describes them to the recorder in use; [`Metrics::new`](crate::Metrics::new) does it for its
@@ -46,4 +50,5 @@ pub fn describe() {
     describe_gauge!(CERTIFICATE_DAYS, "Days until this certificate expires.");
     describe_gauge!(UPLOADS, "Uploads by state.");
     describe_counter!(UPLOADED_BYTES, Unit::Bytes, "Bytes of payload uploaded, by mode.");
+    describe_counter!(MATCHINGS, "How often rows of uploads were matched.");
 }

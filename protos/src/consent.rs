@@ -29,6 +29,14 @@ pub fn approval(job: &[u8; 32], expires: u64) -> Vec<u8> {
     [&job[..], &expires.to_be_bytes()].concat()
 }
 
+/// What is signed with [`REVOKED`]: the job's digest and the ends of the approvals that are taken
+/// back.
+#[must_use]
+pub fn revocation(job: &[u8; 32], ends: &[u64]) -> Vec<u8> {
+    let ends = ends.iter().flat_map(|end| end.to_be_bytes());
+    job.iter().copied().chain(ends).collect()
+}
+
 /// What is signed with [`RELEASED`]: the job's digest and the digest of what is released.
 #[must_use]
 pub fn release(job: &[u8; 32], released: &[u8; 32]) -> Vec<u8> {

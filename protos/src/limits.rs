@@ -29,6 +29,12 @@ pub const PSEUDONYM: usize = 16;
 pub const CHECK: usize = 256;
 /// Ciphertexts in one message.
 pub const CIPHERTEXTS: usize = 1 << 10;
+/// Uploads or jobs in a page of a list.
+pub const PAGE: usize = 100;
+/// Bytes of a page: with the largest single entry it is still a message.
+pub const PAGE_BYTES: usize = 2 << 20;
+/// Approvals that are taken back in one message: ends of the last ones that an owner has given.
+pub const APPROVALS: usize = 256;
 /// Words of a share of a model in one message.
 pub const SHARE_WORDS: usize = 1 << 16;
 /// Parts of a model, or of an owner's answer.

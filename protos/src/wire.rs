@@ -6,3 +6,5 @@ mod generated {
     include!(concat!(env!("OUT_DIR"), "/wire.rs"));
 }
 pub use generated::dyad::*;
+/// How long a message is.
+pub use prost::Message;

@@ -12,7 +12,8 @@ use crate::study::Frozen;
 use crate::upload;
 use dyad_learn::signed::Signed;
 use dyad_mpc::Count;
-use dyad_protos::consent::{APPROVED, CANCELLED, REVOKED, approval};
+use dyad_protos::consent::{APPROVED, CANCELLED, REVOKED, approval, revocation};
+use dyad_protos::limits::APPROVALS;
 use dyad_protos::wire::cloud::v1::{ApproveRequest, RevokeRequest};
 use dyad_protos::{Hex, Job, Name};
 use serde::{Deserialize, Serialize};
@@ -47,6 +48,18 @@ pub struct Approval {
     pub expires: u64,
     /// Has it been taken back?
     pub revoked: bool,
+    /// Ends of all that were given for this job, the last one's too: taken back, none of them counts
+    /// any more, also if it is still on its way to a cloud.
+    #[serde(default)]
+    pub given: Vec<u64>,
+}
+
+impl Approval {
+    /// Ends of all that were given.
+    fn ends(&self) -> Vec<u64> {
+        // Written before all of them were kept: the last one alone.
+        if self.given.is_empty() { vec![self.expires] } else { self.given.clone() }
+    }
 }
 
 impl Client {
@@ -167,7 +180,11 @@ impl Client {
             let folder = self.job_folder(&job.digest());
             home::write(&folder.join("job.toml"), job.text())?;
             let before = self.approval(&job.digest())?;
-            self.note_approval(&job.digest(), &Approval { expires, revoked: false })?;
+            let mut given = before.as_ref().map(Approval::ends).unwrap_or_default();
+            given.retain(|end| *end != expires);
+            given.push(expires);
+            let noted = Approval { expires, revoked: false, given };
+            self.note_approval(&job.digest(), &noted)?;
             let request = ApproveRequest {
                 job: job.digest().to_vec().into(),
                 expires,
@@ -190,8 +207,12 @@ impl Client {
             let statuses = self.statuses(&reviewed.study, &job.digest()).await?;
             if let Err(error) = counts(self.name(), &statuses, late) {
                 // What is kept here is what was agreed to, and this was not taken.
-                let revoked = Approval { expires, revoked: true };
-                self.note_approval(&job.digest(), &before.unwrap_or(revoked))?;
+                let given = noted.given;
+                let before = match before {
+                    Some(before) => Approval { given, ..before },
+                    None => Approval { expires, revoked: true, given },
+                };
+                self.note_approval(&job.digest(), &before)?;
                 return Err(error);
             }
             Ok(statuses)
@@ -211,9 +232,19 @@ impl Client {
     pub fn revoke<'a>(&'a self, study: &'a Frozen, job: &'a [u8; 32]) -> Doing<'a, [Status; 2]> {
         Box::pin(async move {
             self.refresh().await?;
+            let mut ends = Vec::new();
             if let Some(approval) = self.approval(job)? {
+                ends = approval.ends();
                 self.note_approval(job, &Approval { revoked: true, ..approval })?;
             }
+            // The last ones, if they are very many: those before have been replaced.
+            let ends = ends.split_off(ends.len().saturating_sub(APPROVALS));
+            let signature = self.me.sign.sign(REVOKED, &revocation(job, &ends)).0;
+            let request = RevokeRequest {
+                job: job.to_vec().into(),
+                signature: signature.to_vec().into(),
+                ends,
+            };
             let revoke = |cloud: Cloud, request: RevokeRequest| async move {
                 let reply = cloud.ask("to take an approval back", |mut cloud| {
                     let request = timed(request.clone());
@@ -221,7 +252,7 @@ impl Client {
                 });
                 reply.await
             };
-            self.both(study, job, REVOKED, revoke).await
+            self.both(study, job, request, revoke).await
         })
     }
 
@@ -236,7 +267,9 @@ impl Client {
                 });
                 reply.await
             };
-            self.both(study, job, CANCELLED, cancel).await
+            let signature = self.me.sign.sign(CANCELLED, job).0.to_vec().into();
+            let request = RevokeRequest { job: job.to_vec().into(), signature, ends: Vec::new() };
+            self.both(study, job, request, cancel).await
         })
     }
 
@@ -244,11 +277,9 @@ impl Client {
         &self,
         study: &Frozen,
         job: &[u8; 32],
-        label: &'static str,
+        request: RevokeRequest,
         call: impl Fn(Cloud, RevokeRequest) -> F,
     ) -> Result<[Status; 2]> {
-        let signature = self.me.sign.sign(label, job).0.to_vec().into();
-        let request = RevokeRequest { job: job.to_vec().into(), signature };
         let [c0, c1] = self.clouds(&study.study)?;
         let (zero, one) = tokio::join!(call(c0, request.clone()), call(c1, request));
         match (zero, one) {

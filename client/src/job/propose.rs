@@ -384,16 +384,25 @@ fn named_in_job(upload: &Finished) -> Upload {
 
 /// What a cloud has of each upload, and the digest of all of it where it is whole.
 async fn received(cloud: &Cloud, study: &Frozen) -> Result<Vec<Listed>> {
-    let request = UploadsRequest { study: study.study.digest().to_vec().into() };
-    let reply = cloud.ask("for the uploads of a study", |mut cloud| {
-        let request = timed(request.clone());
-        async move { cloud.uploads(request).await }
-    });
-    let uploads = match reply.await {
-        // Nobody has shown it the study yet.
-        Err(error) if error.is_unknown() => Vec::new(),
-        other => other?.uploads,
-    };
+    let digest = study.study.digest();
+    let mut request = UploadsRequest { study: digest.to_vec().into(), ..Default::default() };
+    let mut uploads = Vec::new();
+    loop {
+        let reply = cloud.ask("for the uploads of a study", |mut cloud| {
+            let request = timed(request.clone());
+            async move { cloud.uploads(request).await }
+        });
+        let reply = match reply.await {
+            // Nobody has shown it the study yet.
+            Err(error) if error.is_unknown() => break,
+            other => other?,
+        };
+        uploads.extend(reply.uploads);
+        if !is_further(cloud.role, &request.after, &reply.next)? {
+            break;
+        }
+        request.after = reply.next;
+    }
     let mut listed = Vec::new();
     for upload in uploads {
         let manifest = Document::<Manifest>::read(&upload.manifest)?;
@@ -404,6 +413,14 @@ async fn received(cloud: &Cloud, study: &Frozen) -> Result<Vec<Listed>> {
         listed.push((manifest, received.map(Hex::try_from).transpose()?));
     }
     Ok(listed)
+}
+
+/// Is there another page of a list, and does it lie further on?
+pub(super) fn is_further(by: Role, after: &[u8], next: &[u8]) -> Result<bool> {
+    if !next.is_empty() && next <= after {
+        return contradiction(format!("{by} lists the same over and over"));
+    }
+    Ok(!next.is_empty())
 }
 
 async fn matched(cloud: &Cloud, study: &Frozen, uploads: &[[u8; 32]]) -> Result<Matched> {

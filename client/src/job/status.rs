@@ -1,5 +1,6 @@
 //! How a job stands, as the clouds tell it.
 
+use super::propose::is_further;
 use super::training::signed;
 use crate::client::{Client, Cloud, timed};
 use crate::error::{Doing, Error, Result, contradiction, request};
@@ -216,16 +217,25 @@ impl Client {
             self.refresh().await?;
             let study = self.frozen_study(name).await?;
             let cloud = self.cloud(&study.study, Role::C1)?;
-            let request = JobsRequest { study: study.study.digest().to_vec().into() };
-            let reply = cloud.ask("for the jobs of a study", |mut cloud| {
-                let request = timed(request.clone());
-                async move { cloud.jobs(request).await }
-            });
-            let jobs = match reply.await {
-                // Nobody has shown it the study yet.
-                Err(error) if error.is_unknown() => Vec::new(),
-                other => other?.jobs,
-            };
+            let digest = study.study.digest();
+            let mut request = JobsRequest { study: digest.to_vec().into(), ..Default::default() };
+            let mut jobs = Vec::new();
+            loop {
+                let reply = cloud.ask("for the jobs of a study", |mut cloud| {
+                    let request = timed(request.clone());
+                    async move { cloud.jobs(request).await }
+                });
+                let reply = match reply.await {
+                    // Nobody has shown it the study yet.
+                    Err(error) if error.is_unknown() => break,
+                    other => other?,
+                };
+                jobs.extend(reply.jobs);
+                if !is_further(cloud.role, &request.after, &reply.next)? {
+                    break;
+                }
+                request.after = reply.next;
+            }
             jobs.into_iter().map(|reply| Status::read(&study, Role::C1, reply)).collect()
         })
     }

@@ -1,6 +1,7 @@
 //! Owners' answers to a joint release, and who has the model.
 
 use super::{Ledger, Result};
+use dyad_node::audit::{Entry, append};
 use dyad_node::store::{Row, sql};
 use dyad_protos::Name;
 
@@ -18,8 +19,14 @@ pub struct Answer {
 }
 
 impl Ledger {
-    /// An answer is whole, and takes the place of the one before; gives where that one was.
-    pub async fn answered(&self, job: &[u8; 32], answer: &Answer) -> Result<Option<String>> {
+    /// An answer is whole, and takes the place of the one before; gives where that one was. The deeds:
+    /// for a first one, and for one that is given anew.
+    pub async fn answered(
+        &self,
+        job: &[u8; 32],
+        answer: &Answer,
+        [first, anew]: [&Entry<'_>; 2],
+    ) -> Result<Option<String>> {
         let (owner, recipient) = (answer.owner.as_str(), answer.recipient.as_str());
         let mut tx = self.db.begin().await?;
         let before = sql("SELECT folder FROM answers \
@@ -40,6 +47,7 @@ impl Ledger {
         .execute(&mut tx)
         .await?;
         let before = before.map(|row| row.get("folder")).transpose()?;
+        append(&mut tx, if before.is_some() { anew } else { first }).await?;
         tx.commit().await?;
         Ok(before)
     }
@@ -64,17 +72,17 @@ impl Ledger {
     }
 
     /// A recipient has the model, and has stored it.
-    pub async fn fetched(&self, job: &[u8; 32], recipient: &str, now: u64) -> Result<bool> {
-        let done = self
-            .run(
-                sql("INSERT INTO fetched (job, recipient, at) VALUES ($1, $2, $3) \
-                 ON CONFLICT (job, recipient) DO NOTHING")
-                .bind(&job[..])
-                .bind(recipient)
-                .bind(now as i64),
-            )
-            .await?;
-        Ok(done > 0)
+    pub async fn fetched(
+        &self,
+        job: &[u8; 32],
+        recipient: &str,
+        now: u64,
+        deed: &Entry<'_>,
+    ) -> Result<()> {
+        let insert = sql("INSERT INTO fetched (job, recipient, at) VALUES ($1, $2, $3) \
+                          ON CONFLICT (job, recipient) DO NOTHING");
+        let insert = insert.bind(&job[..]).bind(recipient).bind(now as i64);
+        self.run_as(insert, deed).await.map(drop)
     }
 
     /// Who has.

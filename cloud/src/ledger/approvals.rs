@@ -1,7 +1,9 @@
 //! Approvals in the ledger. Each that was ever given stays: one that was taken back, or replaced by
 //! a later one of its owner, never counts again, however often it is sent.
 
+use super::revocations::is_revoked;
 use super::{Ledger, Result};
+use dyad_node::audit::{Entry, append};
 use dyad_node::store::{Row, sql};
 use dyad_protos::Name;
 
@@ -52,7 +54,12 @@ impl Ledger {
     }
 
     /// An approval comes, or comes anew with another end.
-    pub async fn approve(&self, job: &[u8; 32], approval: &Approval) -> Result<Taken> {
+    pub async fn approve(
+        &self,
+        job: &[u8; 32],
+        approval: &Approval,
+        deed: &Entry<'_>,
+    ) -> Result<Taken> {
         let (owner, signature) = (approval.owner.as_str(), &approval.signature[..]);
         let mut tx = self.db.begin().await?;
         let known = sql("SELECT COALESCE(ended, '') AS ended FROM approvals \
@@ -74,6 +81,9 @@ impl Ledger {
         if !matches!(state.as_str(), "proposed" | "approved") {
             return Ok(Taken::Late);
         }
+        if is_revoked(&mut tx, job, owner, approval.expires).await? {
+            return Ok(Taken::Revoked);
+        }
         sql("UPDATE approvals SET ended = 'replaced' \
              WHERE job = $1 AND owner = $2 AND ended IS NULL")
         .bind(&job[..])
@@ -87,101 +97,8 @@ impl Ledger {
             .bind(signature)
             .execute(&mut tx)
             .await?;
+        append(&mut tx, deed).await?;
         tx.commit().await?;
         Ok(Taken::New)
-    }
-
-    /// An owner takes back all that it has given. False if the job has begun.
-    pub async fn revoke(&self, job: &[u8; 32], owner: &str, signature: &[u8]) -> Result<bool> {
-        let mut tx = self.db.begin().await?;
-        let row =
-            sql("SELECT state FROM jobs WHERE digest = $1").bind(&job[..]).one(&mut tx).await?;
-        if !matches!(row.get::<String>("state")?.as_str(), "proposed" | "approved") {
-            return Ok(false);
-        }
-        sql("UPDATE approvals SET ended = 'revoked', revoked = $3 \
-             WHERE job = $1 AND owner = $2 AND revoked IS NULL")
-        .bind(&job[..])
-        .bind(owner)
-        .bind(signature)
-        .execute(&mut tx)
-        .await?;
-        sql("UPDATE jobs SET state = 'proposed' WHERE digest = $1")
-            .bind(&job[..])
-            .execute(&mut tx)
-            .await?;
-        tx.commit().await?;
-        Ok(true)
-    }
-}
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-    use crate::ledger::MIGRATIONS;
-    use dyad_node::store::Db;
-
-    const JOB: [u8; 32] = [1; 32];
-
-    async fn ledger() -> Ledger {
-        let db = Db::open("sqlite::memory:", &[MIGRATIONS]).await.unwrap();
-        let mut tx = db.begin().await.unwrap();
-        for text in [
-            "INSERT INTO studies (digest, text, signature) VALUES ($1, $1, $1)",
-            "INSERT INTO jobs (digest, id, study, text, signature, state, reason, step, steps, \
-             attempts) VALUES ($1, $1, $1, $1, $1, 'proposed', '', 0, 1, 0)",
-        ] {
-            sql(text).bind(&JOB[..]).execute(&mut tx).await.unwrap();
-        }
-        tx.commit().await.unwrap();
-        Ledger::new(db)
-    }
-
-    fn approval(owner: &str, which: u8) -> Approval {
-        let expires = 1000 + u64::from(which);
-        Approval { owner: owner.parse().unwrap(), expires, signature: [which; 64] }
-    }
-
-    async fn take(ledger: &Ledger, owner: &str, which: u8) -> Taken {
-        ledger.approve(&JOB, &approval(owner, which)).await.unwrap()
-    }
-
-    #[tokio::test]
-    async fn what_was_taken_back_or_replaced_never_counts_again() {
-        let ledger = ledger().await;
-        assert_eq!(take(&ledger, "north", 1).await, Taken::New);
-        assert_eq!(take(&ledger, "north", 1).await, Taken::Known);
-        assert_eq!(take(&ledger, "south", 1).await, Taken::New);
-        // Another end: the first one is over, whoever sends it again.
-        assert_eq!(take(&ledger, "north", 2).await, Taken::New);
-        assert_eq!(take(&ledger, "north", 1).await, Taken::Replaced);
-        assert!(ledger.revoke(&JOB, "north", &[9; 64]).await.unwrap());
-        // Both that were given, not the last one alone.
-        for which in [1, 2] {
-            assert!(matches!(take(&ledger, "north", which).await, Taken::Revoked));
-        }
-        assert_eq!(take(&ledger, "north", 3).await, Taken::New);
-        assert!(ledger.revoke(&JOB, "north", &[9; 64]).await.unwrap());
-        for which in [1, 2, 3] {
-            assert!(matches!(take(&ledger, "north", which).await, Taken::Revoked));
-        }
-        assert_eq!(ledger.approvals(&JOB).await.unwrap(), [approval("south", 1)]);
-        // The other owner's stand; a new one counts again.
-        assert_eq!(take(&ledger, "north", 4).await, Taken::New);
-        let stand = ledger.approvals(&JOB).await.unwrap();
-        assert_eq!(stand, [approval("north", 4), approval("south", 1)]);
-    }
-
-    #[tokio::test]
-    async fn once_it_runs_nothing_is_given_or_taken_back() {
-        let ledger = ledger().await;
-        take(&ledger, "north", 1).await;
-        let mut tx = ledger.db().begin().await.unwrap();
-        sql("UPDATE jobs SET state = 'running'").execute(&mut tx).await.unwrap();
-        tx.commit().await.unwrap();
-        assert_eq!(take(&ledger, "north", 2).await, Taken::Late);
-        assert!(!ledger.revoke(&JOB, "north", &[9; 64]).await.unwrap());
-        assert_eq!(ledger.approvals(&JOB).await.unwrap(), [approval("north", 1)]);
     }
 }

@@ -2,6 +2,7 @@
 
 use super::{Ledger, Result, Tidied, damaged, optional};
 use dyad_mpc::prg::Attempt;
+use dyad_node::audit::{Entry, append};
 use dyad_node::store::{Row, sql};
 use dyad_protos::{Document, Job, Name};
 use std::fmt;
@@ -54,6 +55,12 @@ impl State {
         }
     }
 
+    /// Is there still work to do for it? Then its author can cancel it.
+    #[must_use]
+    pub const fn is_open(self) -> bool {
+        matches!(self, Self::Proposed | Self::Approved | Self::Running)
+    }
+
     /// Will nothing more happen to it?
     #[must_use]
     pub const fn is_over(self) -> bool {
@@ -90,8 +97,8 @@ pub struct JobRow {
     pub signature: Option<[u8; 64]>,
     /// The other cloud's.
     pub peer_signature: Option<[u8; 64]>,
-    /// When it was over, in seconds since 1970; known a moment after it is.
-    pub over: Option<u64>,
+    /// Since when it rests, in seconds that this cloud has run; known a moment after it does.
+    pub rests: Option<u64>,
     /// What is left of it.
     pub tidied: Tidied,
     /// Does the key centre know that it is over?
@@ -114,7 +121,7 @@ impl JobRow {
             heads: optional(row, "heads")?,
             signature: optional(row, "release_signature")?,
             peer_signature: optional(row, "release_peer_signature")?,
-            over: row.get::<Option<i64>>("over")?.map(|over| over as u64),
+            rests: row.get::<Option<i64>>("rests")?.map(|rests| rests as u64),
             tidied: Tidied::read(&row.get::<String>("tidied")?)?,
             centre_told: row.get::<Option<i64>>("centre_told")?.is_some(),
         })
@@ -133,6 +140,19 @@ impl Ledger {
         let rows = self
             .all(sql("SELECT * FROM jobs WHERE study = $1 ORDER BY digest").bind(&study[..]))
             .await?;
+        rows.iter().map(JobRow::read).collect()
+    }
+
+    /// So many of them after this digest, in the order of digests.
+    pub async fn jobs_after(
+        &self,
+        study: &[u8; 32],
+        after: &[u8],
+        limit: usize,
+    ) -> Result<Vec<JobRow>> {
+        let page = sql("SELECT * FROM jobs WHERE study = $1 AND digest > $2 \
+                        ORDER BY digest LIMIT $3");
+        let rows = self.all(page.bind(&study[..]).bind(after).bind(limit as i64)).await?;
         rows.iter().map(JobRow::read).collect()
     }
 
@@ -160,6 +180,7 @@ impl Ledger {
         job: &Document<Job>,
         signature: &[u8],
         steps: u64,
+        deed: &Entry<'_>,
     ) -> Result<Option<Name>> {
         let mut tx = self.db.begin().await?;
         for upload in &job.uploads {
@@ -168,9 +189,11 @@ impl Ledger {
                 return Ok(Some(upload.owner.clone()));
             }
         }
-        sql("INSERT INTO jobs (digest, id, study, text, signature, state, reason, step, steps, \
-             attempts) VALUES ($1, $2, $3, $4, $5, 'proposed', '', 0, $6, 0) \
-             ON CONFLICT (digest) DO NOTHING")
+        let done = sql(
+            "INSERT INTO jobs (digest, id, study, text, signature, state, reason, step, steps, \
+                 attempts) VALUES ($1, $2, $3, $4, $5, 'proposed', '', 0, $6, 0) \
+                 ON CONFLICT (digest) DO NOTHING",
+        )
         .bind(&job.digest()[..])
         .bind(&job.id.0[..])
         .bind(&job.study.0[..])
@@ -179,26 +202,58 @@ impl Ledger {
         .bind(steps as i64)
         .execute(&mut tx)
         .await?;
+        if done > 0 {
+            append(&mut tx, deed).await?;
+        }
         tx.commit().await?;
         Ok(None)
     }
 
     /// From one of these states to another. False if it is in none of them.
     pub async fn advance(&self, job: &[u8; 32], from: &[State], to: State) -> Result<bool> {
-        for from in from {
-            let done = self
-                .run(
-                    sql("UPDATE jobs SET state = $3, reason = '' WHERE digest = $1 AND state = $2")
-                        .bind(&job[..])
-                        .bind(from.as_str())
-                        .bind(to.as_str()),
-                )
-                .await?;
-            if done > 0 {
-                return Ok(true);
-            }
+        self.moved(job, from, to, "", None).await
+    }
+
+    /// The same as somebody's deed, for this reason. If it is where it should go, nothing is done.
+    pub async fn move_on(
+        &self,
+        job: &[u8; 32],
+        from: &[State],
+        to: State,
+        reason: &str,
+        deed: &Entry<'_>,
+    ) -> Result<bool> {
+        self.moved(job, from, to, reason, Some(deed)).await
+    }
+
+    async fn moved(
+        &self,
+        job: &[u8; 32],
+        from: &[State],
+        to: State,
+        reason: &str,
+        deed: Option<&Entry<'_>>,
+    ) -> Result<bool> {
+        let mut tx = self.db.begin().await?;
+        let row = sql("SELECT state FROM jobs WHERE digest = $1").bind(&job[..]);
+        let state: String = row.one(&mut tx).await?.get("state")?;
+        if state == to.as_str() {
+            return Ok(true);
         }
-        Ok(false)
+        if from.iter().all(|from| from.as_str() != state) {
+            return Ok(false);
+        }
+        sql("UPDATE jobs SET state = $2, reason = $3, rests = NULL WHERE digest = $1")
+            .bind(&job[..])
+            .bind(to.as_str())
+            .bind(reason)
+            .execute(&mut tx)
+            .await?;
+        if let Some(deed) = deed {
+            append(&mut tx, deed).await?;
+        }
+        tx.commit().await?;
+        Ok(true)
     }
 
     /// Why it waits, or what went wrong.
@@ -209,21 +264,31 @@ impl Ledger {
     }
 
     /// It cannot be run. False if it is over, or sealed.
-    pub async fn fail(&self, job: &[u8; 32], reason: &str) -> Result<bool> {
-        let done = self
-            .run(
-                sql("UPDATE jobs SET state = 'failed', reason = $2 WHERE digest = $1 \
-                 AND state NOT IN ('sealed', 'released', 'failed', 'cancelled')")
-                .bind(&job[..])
-                .bind(reason),
-            )
-            .await?;
-        Ok(done > 0)
+    pub async fn fail(&self, job: &[u8; 32], reason: &str, deed: &Entry<'_>) -> Result<bool> {
+        let fail = sql("UPDATE jobs SET state = 'failed', reason = $2 WHERE digest = $1 \
+                        AND state NOT IN ('sealed', 'released', 'failed', 'cancelled')");
+        self.run_as(fail.bind(&job[..]).bind(reason), deed).await
+    }
+
+    /// Was an attempt at this job begun with this nonce of C1?
+    pub async fn is_used(&self, job: &[u8; 32], nonce_1: &[u8; 16]) -> Result<bool> {
+        let query = sql("SELECT 1 AS one FROM attempts WHERE job = $1 AND nonce_1 = $2");
+        Ok(self.first(query.bind(&job[..]).bind(*nonce_1)).await?.is_some())
     }
 
     /// An attempt begins: the job runs from now on. False if this attempt was begun before.
-    pub async fn begin_attempt(&self, attempt: &Attempt, now: u64) -> Result<bool> {
+    pub async fn begin_attempt(
+        &self,
+        attempt: &Attempt,
+        now: u64,
+        deed: &Entry<'_>,
+    ) -> Result<bool> {
         let mut tx = self.db.begin().await?;
+        let used = sql("SELECT 1 AS one FROM attempts WHERE job = $1 AND nonce_1 = $2");
+        let used = used.bind(&attempt.job[..]).bind(attempt.nonces[1]);
+        if used.optional(&mut tx).await?.is_some() {
+            return Ok(false);
+        }
         let done =
             sql("INSERT INTO attempts (job, nonce_0, nonce_1, began) VALUES ($1, $2, $3, $4) \
              ON CONFLICT (job, nonce_0, nonce_1) DO NOTHING")
@@ -233,14 +298,16 @@ impl Ledger {
             .bind(now as i64)
             .execute(&mut tx)
             .await?;
-        let moved = sql("UPDATE jobs SET state = 'running', attempts = attempts + 1 \
+        let moved =
+            sql("UPDATE jobs SET state = 'running', attempts = attempts + 1, rests = NULL \
              WHERE digest = $1 AND heads IS NULL AND state IN ('approved', 'running', 'trained')")
-        .bind(&attempt.job[..])
-        .execute(&mut tx)
-        .await?;
+            .bind(&attempt.job[..])
+            .execute(&mut tx)
+            .await?;
         if done == 0 || moved == 0 {
             return Ok(false);
         }
+        append(&mut tx, deed).await?;
         tx.commit().await?;
         Ok(true)
     }
@@ -327,28 +394,37 @@ impl Ledger {
         job: &[u8; 32],
         heads: &[u8; 32],
         signature: &[u8; 64],
+        deed: &Entry<'_>,
     ) -> Result<bool> {
-        let done = self
-            .run(
-                sql("UPDATE jobs SET heads = $2, release_signature = $3 \
-             WHERE digest = $1 AND (heads IS NULL OR heads = $2)")
-                .bind(&job[..])
-                .bind(&heads[..])
-                .bind(&signature[..]),
-            )
+        let mut tx = self.db.begin().await?;
+        let row = sql("SELECT heads FROM jobs WHERE digest = $1").bind(&job[..]);
+        if let Some(before) = optional::<32>(&row.one(&mut tx).await?, "heads")? {
+            return Ok(before == *heads);
+        }
+        sql("UPDATE jobs SET heads = $2, release_signature = $3 WHERE digest = $1")
+            .bind(&job[..])
+            .bind(&heads[..])
+            .bind(&signature[..])
+            .execute(&mut tx)
             .await?;
-        Ok(done > 0)
+        append(&mut tx, deed).await?;
+        tx.commit().await?;
+        Ok(true)
     }
 
-    /// The other cloud's signature on it.
-    pub async fn sealed_by_peer(&self, job: &[u8; 32], signature: &[u8; 64]) -> Result<()> {
-        self.run(
-            sql("UPDATE jobs SET release_peer_signature = $2 WHERE digest = $1")
-                .bind(&job[..])
-                .bind(&signature[..]),
-        )
-        .await?;
-        Ok(())
+    /// The other cloud has signed it too: it goes on to this state. Does nothing if it was called
+    /// off meanwhile.
+    pub async fn sealed_by_peer(
+        &self,
+        job: &[u8; 32],
+        signature: &[u8; 64],
+        to: State,
+        deed: &Entry<'_>,
+    ) -> Result<()> {
+        let sealed = sql("UPDATE jobs SET release_peer_signature = $2, state = $3, reason = '', \
+                          rests = NULL WHERE digest = $1 AND state = 'trained'");
+        let sealed = sealed.bind(&job[..]).bind(&signature[..]).bind(to.as_str());
+        self.run_as(sealed, deed).await.map(drop)
     }
 }
 
@@ -356,13 +432,20 @@ impl Ledger {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::ledger::{MIGRATIONS, UploadState};
+    use crate::ledger::{MIGRATIONS, UploadState, Withdrawn};
+    use dyad_node::clock::Time;
     use dyad_node::store::Db;
     use dyad_protos::job::{Engine, Opening, Randomness, Upload, VERSION};
     use dyad_protos::upload::{Mode, VERSION as UPLOAD_VERSION};
     use dyad_protos::{Hex, Manifest};
 
     const STUDY: [u8; 32] = [2; 32];
+    const DEED: Entry<'static> =
+        Entry { who: "north", what: "deed", hash: &STUDY, at: Time::from_millis(0), detail: "" };
+
+    async fn withdraw(ledger: &Ledger, upload: &Document<Manifest>) -> Withdrawn {
+        ledger.withdraw_upload(&STUDY, &upload.digest(), [&DEED, &DEED]).await.unwrap()
+    }
 
     /// A ledger with an upload that is complete, and a job on it that is not proposed yet.
     async fn scene() -> (Ledger, Document<Manifest>, Document<Job>) {
@@ -382,9 +465,9 @@ mod tests {
             file: digest,
         })
         .unwrap();
-        ledger.open_upload(&upload, &[]).await.unwrap();
+        ledger.open_upload(&upload, &[], &DEED).await.unwrap();
         ledger.store_chunks(&upload.digest(), 0, &[[4; 32]]).await.unwrap();
-        ledger.complete_upload(&upload.digest(), &[5; 32], &[6; 64]).await.unwrap();
+        ledger.complete_upload(&upload.digest(), &[5; 32], &[6; 64], &DEED).await.unwrap();
         let manifest = Hex(upload.digest());
         let job = Document::write(&Job {
             version: VERSION,
@@ -415,23 +498,23 @@ mod tests {
     async fn what_is_withdrawn_is_in_no_job_whichever_was_first() {
         // First the job: it is called off.
         let (ledger, upload, job) = scene().await;
-        assert_eq!(ledger.propose(&job, &[], 1).await.unwrap(), None);
-        assert!(ledger.withdraw_upload(&STUDY, &upload.digest()).await.unwrap());
+        assert_eq!(ledger.propose(&job, &[], 1, &DEED).await.unwrap(), None);
+        assert_eq!(withdraw(&ledger, &upload).await, Withdrawn::Now);
         let row = ledger.job(&job.digest()).await.unwrap().unwrap();
         assert_eq!((row.state, &*row.reason), (State::Cancelled, "an upload was withdrawn"));
         // First the withdrawal, though the job was checked before: it is not taken.
         let (ledger, upload, job) = scene().await;
-        assert!(ledger.withdraw_upload(&STUDY, &upload.digest()).await.unwrap());
-        let owner = ledger.propose(&job, &[], 1).await.unwrap();
+        assert_eq!(withdraw(&ledger, &upload).await, Withdrawn::Now);
+        let owner = ledger.propose(&job, &[], 1, &DEED).await.unwrap();
         assert_eq!(owner.unwrap().as_str(), "north");
         assert!(ledger.job(&job.digest()).await.unwrap().is_none());
         let row = ledger.upload(&upload.digest()).await.unwrap().unwrap();
         assert_eq!(row.state, UploadState::Withdrawn);
         // A job that runs keeps its data.
         let (ledger, upload, job) = scene().await;
-        ledger.propose(&job, &[], 1).await.unwrap();
+        ledger.propose(&job, &[], 1, &DEED).await.unwrap();
         ledger.advance(&job.digest(), &[State::Proposed], State::Running).await.unwrap();
-        assert!(!ledger.withdraw_upload(&STUDY, &upload.digest()).await.unwrap());
+        assert_eq!(withdraw(&ledger, &upload).await, Withdrawn::InUse);
         assert_eq!(ledger.stored(&upload.digest()).await.unwrap(), 1);
     }
 

@@ -1,19 +1,25 @@
 //! The ledger: what a cloud must not forget. Queries and nothing else.
+//!
+//! What somebody does is written with the line of the audit table that tells of it, in one
+//! transaction: both last, or neither. A repeat that changes nothing needs no second line.
 
 mod answers;
 mod approvals;
 mod comparisons;
 mod jobs;
 mod over;
+mod revocations;
 mod uploads;
 
 pub use answers::Answer;
 pub use approvals::{Approval, Taken};
 pub use jobs::{JobRow, State};
 pub use over::{Census, Tidied};
-pub use uploads::{UploadRow, UploadState};
+pub use revocations::{Revocation, Taken as TakenBack};
+pub use uploads::{UploadRow, UploadState, Withdrawn};
 
 use crate::refusal::Refusal;
+use dyad_node::audit::{Entry, append};
 use dyad_node::store::{Db, Migrations, Row, Sql, sql};
 
 /// How the tables come to be.
@@ -23,6 +29,7 @@ pub const MIGRATIONS: Migrations = Migrations {
         ("0001_ledger", include_str!("../../migrations/sqlite/0001_ledger.sql")),
         ("0002_over", include_str!("../../migrations/sqlite/0002_over.sql")),
         ("0003_comparisons", include_str!("../../migrations/sqlite/0003_comparisons.sql")),
+        ("0004_agreed", include_str!("../../migrations/sqlite/0004_agreed.sql")),
     ],
 };
 
@@ -62,6 +69,17 @@ impl Ledger {
         let rows = query.execute(&mut tx).await?;
         tx.commit().await?;
         Ok(rows)
+    }
+
+    /// The same, with the line that tells of it; no line, if no row was touched.
+    async fn run_as(&self, query: Sql, deed: &Entry<'_>) -> Result<bool> {
+        let mut tx = self.db.begin().await?;
+        let rows = query.execute(&mut tx).await?;
+        if rows > 0 {
+            append(&mut tx, deed).await?;
+        }
+        tx.commit().await?;
+        Ok(rows > 0)
     }
 
     /// A study that was met: its text and the key centre's signature.

@@ -2,6 +2,7 @@
 
 use super::{Ledger, Result, damaged, optional};
 use crate::refusal::{Cause, refuse};
+use dyad_node::audit::{Entry, append};
 use dyad_node::store::{Row, sql};
 use dyad_protos::{Document, Job, Manifest};
 
@@ -29,6 +30,17 @@ impl UploadState {
         let states = [Self::Open, Self::Complete, Self::Withdrawn];
         states.into_iter().find(|state| state.as_str() == text).ok_or_else(|| damaged("upload"))
     }
+}
+
+/// What became of a withdrawal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Withdrawn {
+    /// It is withdrawn now.
+    Now,
+    /// It had been before.
+    Before,
+    /// A job that has begun uses it.
+    InUse,
 }
 
 /// An upload.
@@ -74,6 +86,19 @@ impl Ledger {
         rows.iter().map(UploadRow::read).collect()
     }
 
+    /// So many of them that were not withdrawn, after this digest, in the order of digests.
+    pub async fn uploads_after(
+        &self,
+        study: &[u8; 32],
+        after: &[u8],
+        limit: usize,
+    ) -> Result<Vec<UploadRow>> {
+        let page = sql("SELECT * FROM uploads WHERE study = $1 AND digest > $2 \
+                        AND state <> 'withdrawn' ORDER BY digest LIMIT $3");
+        let rows = self.all(page.bind(&study[..]).bind(after).bind(limit as i64)).await?;
+        rows.iter().map(UploadRow::read).collect()
+    }
+
     /// The upload of this owner with this id, whatever its manifest says.
     pub async fn upload_of(&self, owner: &str, id: &[u8; 16]) -> Result<Option<[u8; 32]>> {
         let row = self
@@ -87,8 +112,13 @@ impl Ledger {
     }
 
     /// A new upload. Does nothing if it is there.
-    pub async fn open_upload(&self, manifest: &Document<Manifest>, signature: &[u8]) -> Result<()> {
-        self.run(
+    pub async fn open_upload(
+        &self,
+        manifest: &Document<Manifest>,
+        signature: &[u8],
+        deed: &Entry<'_>,
+    ) -> Result<()> {
+        self.run_as(
             sql("INSERT INTO uploads (digest, study, owner, id, manifest, signature, state) \
              VALUES ($1, $2, $3, $4, $5, $6, 'open') ON CONFLICT (digest) DO NOTHING")
             .bind(&manifest.digest()[..])
@@ -97,9 +127,10 @@ impl Ledger {
             .bind(&manifest.id.0[..])
             .bind(manifest.text())
             .bind(signature),
+            deed,
         )
-        .await?;
-        Ok(())
+        .await
+        .map(drop)
     }
 
     /// Digests of the chunks that are stored, in order, from the first on.
@@ -165,22 +196,35 @@ impl Ledger {
         upload: &[u8; 32],
         received: &[u8; 32],
         receipt: &[u8; 64],
+        deed: &Entry<'_>,
     ) -> Result<()> {
-        self.run(
+        self.run_as(
             sql("UPDATE uploads SET state = 'complete', received = $2, receipt = $3 \
              WHERE digest = $1 AND state = 'open'")
             .bind(&upload[..])
             .bind(&received[..])
             .bind(&receipt[..]),
+            deed,
         )
-        .await?;
-        Ok(())
+        .await
+        .map(drop)
     }
 
-    /// The owner takes it back, and with it all jobs that use it and have not begun. False if one has
-    /// begun. Jobs are looked for in the same transaction: none is proposed in between.
-    pub async fn withdraw_upload(&self, study: &[u8; 32], upload: &[u8; 32]) -> Result<bool> {
+    /// The owner takes it back: jobs that use it and have not begun are cancelled, looked for in the
+    /// same transaction, so that none is proposed in between. The deeds: of the upload, and of each
+    /// job that is called off, but for its hash.
+    pub async fn withdraw_upload(
+        &self,
+        study: &[u8; 32],
+        upload: &[u8; 32],
+        [withdrawn, cancelled]: [&Entry<'_>; 2],
+    ) -> Result<Withdrawn> {
         let mut tx = self.db.begin().await?;
+        let state = sql("SELECT state FROM uploads WHERE digest = $1").bind(&upload[..]);
+        let state: String = state.one(&mut tx).await?.get("state")?;
+        if state == UploadState::Withdrawn.as_str() {
+            return Ok(Withdrawn::Before);
+        }
         let rows = sql("SELECT digest, state, text FROM jobs WHERE study = $1 \
                         AND state IN ('proposed', 'approved', 'running', 'trained')")
         .bind(&study[..])
@@ -194,16 +238,18 @@ impl Ledger {
                 continue;
             }
             if matches!(row.get::<String>("state")?.as_str(), "running" | "trained") {
-                return Ok(false);
+                return Ok(Withdrawn::InUse);
             }
             early.push(job.digest());
         }
-        for job in early {
+        append(&mut tx, withdrawn).await?;
+        for job in &early {
             sql("UPDATE jobs SET state = 'cancelled', reason = 'an upload was withdrawn' \
                  WHERE digest = $1")
             .bind(&job[..])
             .execute(&mut tx)
             .await?;
+            append(&mut tx, &Entry { hash: job, ..*cancelled }).await?;
         }
         sql("UPDATE uploads SET state = 'withdrawn' WHERE digest = $1")
             .bind(&upload[..])
@@ -211,7 +257,7 @@ impl Ledger {
             .await?;
         sql("DELETE FROM chunks WHERE upload = $1").bind(&upload[..]).execute(&mut tx).await?;
         tx.commit().await?;
-        Ok(true)
+        Ok(Withdrawn::Now)
     }
 
     /// Uploads that were taken back.

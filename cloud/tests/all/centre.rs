@@ -3,6 +3,7 @@
 use crate::ONE;
 use crate::common::{CLOUDS, Scene, eventually};
 use dyad_client::job::State;
+use dyad_node::series;
 use dyad_protos::Role;
 use dyad_tests::scenario::Scenario;
 use std::time::Duration;
@@ -17,7 +18,12 @@ async fn its_silence_is_waited_out_and_its_refusal_is_final() {
     scene.approve(&waits).await;
     let status = scene.until(&waits, |status| status.reason.contains("cannot reach")).await;
     assert!(matches!(status.state, State::Approved | State::Running), "{:?}", status.state);
-    tokio::time::sleep(Duration::from_secs(2)).await;
+    // Tried again and again; what the job says of its rows is looked at no more.
+    let matchings = |scene: &Scene| CLOUDS.map(|role| scene.counted(role, series::MATCHINGS, ""));
+    let before = matchings(&scene);
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert_eq!(matchings(&scene), before);
+    assert!(before.iter().all(|count| *count > 0));
     scene.world.run(Role::Kgc).await.unwrap();
     scene.until_state(&waits, State::Released).await;
     // Both clouds say that it is over: its secret goes.

@@ -2,13 +2,16 @@
 
 use dyad_client::Home;
 use dyad_client::job::{Prepared, State, Status};
+use dyad_cloud::ledger::MIGRATIONS;
 use dyad_local::{Parameters, World};
 use dyad_net::Expect;
 use dyad_net::member::Member;
+use dyad_node::store::{Db, StoreError, sql};
 use dyad_node::{AuditArgs, print_audit};
 use dyad_protos::Role;
 use dyad_protos::upload::Mode;
 use dyad_protos::wire::cloud::v1::cloud_client::CloudClient;
+use dyad_protos::wire::peer::v1::auxiliary_client::AuxiliaryClient;
 use dyad_tests::scenario::{Scenario, Study, approve_all, join, propose, upload_all};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -86,6 +89,35 @@ impl Scene {
         let mut out = Vec::new();
         print_audit(&url, &AuditArgs::default(), &mut out).await.unwrap();
         String::from_utf8(out).unwrap()
+    }
+
+    /// Stops a cloud, changes its ledger behind its back, and starts it again.
+    pub(crate) async fn edit(&mut self, role: Role, text: &'static str) {
+        self.world.stop(role).await.unwrap();
+        let url = format!("sqlite://{}/{role}/ledger.db", self.path().display());
+        let until = Instant::now() + Duration::from_secs(20);
+        let db = loop {
+            match Db::open(&url, &[MIGRATIONS]).await {
+                // What it was doing when it was stopped lets go of it a moment later.
+                Err(StoreError::InUse { .. }) if Instant::now() < until => {
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+                opened => break opened.unwrap(),
+            }
+        };
+        let mut tx = db.begin().await.unwrap();
+        assert!(sql(text).execute(&mut tx).await.unwrap() > 0, "{text}");
+        tx.commit().await.unwrap();
+        db.close().await;
+        self.world.run(role).await.unwrap();
+    }
+
+    /// Who C1 is: a test that has stopped it speaks in its place.
+    pub(crate) fn c1(&self) -> AuxiliaryClient<Channel> {
+        let member = Member::load(&self.path().join("c1/keys"), None).unwrap();
+        let service = self.owner(0).service(Role::C0).unwrap();
+        let channel = member.tls.channel(&service.address, Expect::role(Role::C0)).unwrap();
+        AuxiliaryClient::new(channel)
     }
 
     /// What a counter with this label stands at.

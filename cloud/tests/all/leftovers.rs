@@ -3,19 +3,21 @@
 use crate::ONE;
 use crate::common::{CLOUDS, Scene, cloud, eventually, files};
 use dyad_client::job::State;
+use dyad_node::clock::{Clock as _, ManualClock, SystemClock};
 use dyad_node::series;
 use dyad_node::store::{Db, sql};
 use dyad_protos::job::Opening;
 use dyad_protos::wire::cloud::v1::JobRequest;
+use dyad_protos::wire::peer::v1::AttemptRequest;
 use dyad_protos::{Hex, Role};
 use dyad_tests::scenario::Scenario;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tonic::Code;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_released_model_stays_until_all_recipients_have_it() {
     let _one = ONE.lock().await;
-    let scene = Scene::new().await;
+    let mut scene = Scene::new().await;
     let prepared = scene.propose(&Scenario::new().unwrap()).await;
     let job = prepared.job.digest();
     scene.approve(&prepared).await;
@@ -24,6 +26,22 @@ async fn a_released_model_stays_until_all_recipients_have_it() {
     for role in CLOUDS {
         let bulk = scene.bulk(role, &job);
         eventually("one checkpoint is left", || files(&bulk).len() == 1).await;
+    }
+    // Before they are started again, and count anew.
+    every_series_is_written(&scene);
+
+    // So does not what the ledger has forgotten: killed between two deletions, or before a row.
+    for role in CLOUDS {
+        scene.world.stop(role).await.unwrap();
+        let bulk = scene.bulk(role, &job);
+        let kept = files(&bulk).remove(0);
+        let name = kept.file_name().unwrap().to_str().unwrap();
+        let forgotten = format!("{}-{:012}", &name[..name.rfind('-').unwrap()], 1);
+        std::fs::copy(&kept, bulk.join(forgotten)).unwrap();
+        scene.world.run(role).await.unwrap();
+        eventually("the forgotten one is gone", || files(&bulk) == [kept.clone()]).await;
+        // Both clouds say which attempts there were.
+        assert!(scene.audit(role).await.contains("attempt begun"), "{role}");
     }
     let [zero, one] = [&scene.study.owners[0], &scene.study.owners[1]];
     zero.fetch(&prepared.study, &job).await.unwrap();
@@ -36,15 +54,45 @@ async fn a_released_model_stays_until_all_recipients_have_it() {
     for role in CLOUDS {
         let bulk = scene.bulk(role, &job);
         eventually("nothing of it is left", || !bulk.exists()).await;
-        let table = scene.audit(role).await;
-        assert!(table.contains("model fetched") && table.contains("job's data deleted"), "{table}");
+        // The objects first, and then the rows and the line.
+        let until = Instant::now() + Duration::from_secs(20);
+        loop {
+            let table = scene.audit(role).await;
+            if table.contains("model fetched") && table.contains("job's data deleted") {
+                break;
+            }
+            assert!(Instant::now() < until, "{table}");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
     }
     eventually("it is marked", || true).await;
     tokio::time::sleep(Duration::from_millis(500)).await;
     let refused = one.fetch(&prepared.study, &job).await.unwrap_err().to_string();
     assert!(refused.contains("all recipients have fetched this model"), "{refused}");
 
-    every_series_is_written(&scene);
+    // Whoever asks again, and however often, is answered the same from now on.
+    let asked = || JobRequest { job: job.to_vec().into() };
+    for role in CLOUDS {
+        let mut by_one = cloud(&scene.owner(1), role);
+        for _ in 0..2 {
+            let refused = by_one.share(asked()).await.map(drop).unwrap_err();
+            assert_eq!(refused.code(), Code::FailedPrecondition);
+            assert!(refused.message().contains("all recipients have fetched"), "{refused:?}");
+            assert_eq!(refused.metadata().get(dyad_protos::CAUSE).unwrap(), "over");
+            by_one.fetched(asked()).await.unwrap();
+        }
+    }
+    for _ in 0..2 {
+        let begin = AttemptRequest {
+            job: job.to_vec().into(),
+            nonce: vec![1; 16].into(),
+            checkpoints: vec![],
+            release: String::new(),
+        };
+        let refused = scene.c1().attempt(begin).await.unwrap_err();
+        assert!(refused.message().contains("at C0 the job is released"), "{refused:?}");
+        assert_eq!(refused.metadata().get(dyad_protos::CAUSE).unwrap(), "over");
+    }
 
     // Then data go as well, their rows too.
     for (owner, role) in [(0, Role::C0), (0, Role::C1)] {
@@ -130,10 +178,16 @@ async fn a_joint_release_leaves_ciphertexts_alone() {
     };
     assert_eq!(models[0], models[1]);
     assert!(files(&at_c1).len() > 4);
-    // Its time is over, though nobody has said that it has it.
+    // A clock that is months ahead deletes nothing of what nobody has said that it has.
+    let ahead = SystemClock.now().plus(Duration::from_hours(60 * 24));
     scene.world.stop(Role::C1).await.unwrap();
-    scene.world.cloud(Role::C1).unwrap().limits.retention_days = 0;
+    scene.world.set_clock(Role::C1, ManualClock::new(ahead));
     scene.world.run(Role::C1).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(2500)).await;
+    let later = scene.study.owners[0].fetch(&prepared.study, &job).await.unwrap();
+    assert_eq!(later, models[0]);
+    // Having run for as long, it does.
+    scene.edit(Role::C1, "UPDATE ran SET seconds = seconds + 31 * 86400").await;
     eventually("nothing is left", || !at_c1.exists()).await;
     tokio::time::sleep(Duration::from_millis(500)).await;
     let mut c1 = cloud(&scene.owner(0), Role::C1);

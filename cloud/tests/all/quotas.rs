@@ -5,10 +5,12 @@ use crate::common::{CLOUDS, Scene, cloud};
 use dyad_client::job::State;
 use dyad_client::upload::Request;
 use dyad_data::ReadOptions;
-use dyad_protos::Role;
+use dyad_protos::consent::PROPOSED;
 use dyad_protos::limits::MESSAGE;
 use dyad_protos::upload::Mode;
-use dyad_protos::wire::cloud::v1::{BeginRequest, Chunk};
+use dyad_protos::wire::cloud::v1::{BeginRequest, Chunk, MatchRequest, ProposeRequest};
+use dyad_protos::wire::kgc::v1::StudyRequest;
+use dyad_protos::{Document, Hex, Job, Role};
 use dyad_tests::scenario::Scenario;
 use tonic::Code;
 
@@ -55,9 +57,14 @@ async fn an_owner_has_so_much_room_and_no_more() {
     assert!(refused.contains("(limits.uploads)"), "{refused}");
     assert_eq!(scene.counted(by, "dyad_refusals_total", "cause=\"limit\""), 1);
     // Withdrawn ones do not count.
-    let newest = scene.study.owners[0].uploads().unwrap();
-    let newest = newest.iter().find(|upload| own.iter().all(|o| o.digest() != upload.digest()));
-    scene.study.owners[0].withdraw(newest.unwrap()).await.unwrap();
+    let mut withdrawn = 0;
+    for newer in scene.study.owners[0].uploads().unwrap() {
+        if own.iter().all(|o| o.digest() != newer.digest()) {
+            // The one that was refused is nothing yet where it was.
+            withdrawn += u32::from(scene.study.owners[0].withdraw(&newer).await.is_ok());
+        }
+    }
+    assert!(withdrawn > 0);
     upload(&scene, 3).await.unwrap();
 
     // Bytes, at C1: what is there fits, one more of its size does not.
@@ -94,6 +101,45 @@ async fn an_owner_has_so_much_room_and_no_more() {
     let second = dyad_tests::scenario::propose(&scene.study, &scenario).await.unwrap_err();
     let second = format!("{second:#}");
     assert!(second.contains("owner-0 has 1 jobs") && second.contains("(limits.jobs)"), "{second}");
+    // That is said before all that takes long is looked at, its program among it.
+    let job = Job { id: Hex([7; 16]), program: Hex([0; 32]), ..first.job.content().clone() };
+    let job = Document::write(&job).unwrap();
+    let zero = scene.owner(0);
+    let asked = StudyRequest { name: first.study.study.draft.name.to_string() };
+    let frozen = zero.registry().unwrap().study(asked).await.unwrap().into_inner();
+    let propose = ProposeRequest {
+        job: job.text().to_vec().into(),
+        signature: zero.sign.sign(PROPOSED, &job.digest()).0.to_vec().into(),
+        study: frozen.text,
+        study_signature: frozen.signature,
+    };
+    for role in CLOUDS {
+        let refused = cloud(&zero, role).propose(propose.clone()).await.unwrap_err();
+        assert!(refused.message().contains("(limits.jobs)"), "{refused:?}");
+    }
+    // Many matchings at a time are not begun, and are told as passing.
+    let uploads = first.uploads.iter().map(|upload| upload.manifest.digest().to_vec().into());
+    let study = first.study.study.digest().to_vec().into();
+    let request = MatchRequest { study, uploads: uploads.collect() };
+    let mut asking = tokio::task::JoinSet::new();
+    for _ in 0..4 {
+        let cloud = cloud(&zero, Role::C1);
+        for _ in 0..25 {
+            let (mut cloud, request) = (cloud.clone(), request.clone());
+            asking.spawn(async move { cloud.r#match(request).await });
+        }
+    }
+    let mut busy = 0;
+    while let Some(answer) = asking.join_next().await {
+        if let Err(status) = answer.unwrap() {
+            assert_eq!(status.code(), Code::ResourceExhausted, "{status:?}");
+            assert!(status.message().contains("busy, try again"), "{status:?}");
+            busy += 1;
+        }
+    }
+    assert!((1..100).contains(&busy), "{busy}");
+    assert_eq!(scene.counted(Role::C1, "dyad_refusals_total", "cause=\"busy\""), busy);
+
     let job = first.job.digest();
     scene.study.owners[0].cancel(&first.study, &job).await.unwrap();
     scene.until_state(&first, State::Cancelled).await;

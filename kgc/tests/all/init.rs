@@ -42,7 +42,12 @@ async fn made_once_and_readable_by_nobody_else() {
     assert!(!elsewhere.store.join("keys.unfinished").exists());
 
     // The demo's master key is public: it is served by those alone who say that they know.
-    let refused = dyad_kgc::serve(config, Context::detached(), None).await.unwrap_err();
+    let refused = dyad_kgc::serve(config.clone(), Context::detached(), None).await.unwrap_err();
+    assert!(refused.to_string().contains("insecure_demo"), "{refused}");
+    // Before it listens: where it could not, that is not what it says.
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let there = Config { listen: taken.local_addr().unwrap().to_string(), ..config };
+    let refused = dyad_kgc::serve(there, Context::detached(), None).await.unwrap_err();
     assert!(refused.to_string().contains("insecure_demo"), "{refused}");
     let empty = Config { store: dir.path().join("empty"), ..self::config(dir.path()) };
     let refused = dyad_kgc::serve(empty, Context::detached(), None).await.unwrap_err();

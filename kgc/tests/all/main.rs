@@ -7,4 +7,5 @@ mod enrolment;
 mod hand_over;
 mod init;
 mod killed;
+mod lists;
 mod studies;

@@ -133,6 +133,14 @@ impl LinkHub {
         }
     }
 
+    /// Ends the link of this session, if there is one: whoever waits for its peer waits no more.
+    pub fn end(&self, id: &[u8; 32]) {
+        let entry = self.0.expected().remove(id);
+        if let Some(entry) = entry {
+            entry.session.end(Ended::Closed);
+        }
+    }
+
     /// The service to serve.
     #[must_use]
     pub fn service(&self) -> LinkService {

@@ -63,12 +63,16 @@ pub mod causes {
     /// No call came in time after the handshake.
     pub const SILENCE: &str = "silence";
 
+    /// A revocation list that came cannot be read, is not the authority's, or is older than the one in
+    /// use: that one stays.
+    pub const LIST: &str = "revocation_list";
+
     /// Those of somebody who showed a certificate of this authority: worth a line in the audit
     /// table. What strangers do is counted and logged.
     pub const OF_PARTIES: [&str; 5] = [EXPIRED, REVOKED, ROLE, IDENTITY, PIN];
 
     /// All of them, so that counters can start at zero.
-    pub const ALL: [&str; 13] = [
+    pub const ALL: [&str; 14] = [
         NO_CERTIFICATE,
         EXPIRED,
         NOT_YET,
@@ -82,6 +86,7 @@ pub mod causes {
         TIMEOUT,
         CROWD,
         SILENCE,
+        LIST,
     ];
 }
 

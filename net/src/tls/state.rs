@@ -103,6 +103,11 @@ impl Tls {
         Ok(())
     }
 
+    /// A list that came was refused; the one in use stays. Logged and counted.
+    pub(crate) fn list_refused(&self, error: &Error) {
+        self.0.refusals.tell(super::causes::LIST, error);
+    }
+
     /// Calls this for every peer that is refused, with its cause (one of
     /// [`causes`](super::causes)) and a line for the log.
     pub fn on_refused(&self, hook: impl Fn(&'static str, String) + Send + Sync + 'static) {

@@ -107,7 +107,9 @@ async fn clouds_refuse_what_nobody_should_ask() {
         refused(by_one.withdraw(withdraw(&one)).await, Code::PermissionDenied, "another owner's");
         refused(by_zero.withdraw(withdraw(&one)).await, Code::PermissionDenied, "no signature");
         let study_digest = frozen.study.digest().to_vec();
-        let asked = by_stranger.uploads(UploadsRequest { study: study_digest.into() }).await;
+        let asked = by_stranger
+            .uploads(UploadsRequest { study: study_digest.into(), ..Default::default() })
+            .await;
         refused(asked, Code::PermissionDenied, "no member of study");
         let asked = by_stranger.job(JobRequest { job: job.to_vec().into() }).await;
         refused(asked, Code::PermissionDenied, "no member of study");
@@ -187,6 +189,7 @@ async fn clouds_refuse_what_nobody_should_ask() {
         let revoke = |label, by: &Member| RevokeRequest {
             job: job.to_vec().into(),
             signature: by.sign.sign(label, &job).0.to_vec().into(),
+            ends: vec![],
         };
         refused(
             by_zero.revoke(revoke(REVOKED, &one)).await,
@@ -242,6 +245,7 @@ async fn clouds_refuse_what_nobody_should_ask() {
     let request = RevokeRequest {
         job: job.to_vec().into(),
         signature: zero.sign.sign(REVOKED, &job).0.to_vec().into(),
+        ends: vec![],
     };
     refused(by_zero.revoke(request.clone()).await, Code::FailedPrecondition, "already");
     let withdraw = WithdrawRequest {

@@ -152,7 +152,8 @@ async fn nobody_gets_in() {
     let frozen = study.owners[0].frozen_study(&study.name).await.unwrap();
     for role in [Role::C0, Role::C1] {
         let channel = twin.channel(&address(role), Expect::role(role)).unwrap();
-        let asked = UploadsRequest { study: frozen.study.digest().to_vec().into() };
+        let study = frozen.study.digest().to_vec().into();
+        let asked = UploadsRequest { study, ..Default::default() };
         let status = CloudClient::new(channel).uploads(asked).await.unwrap_err();
         assert_eq!(status.code(), Code::AlreadyExists, "{status:?}");
         assert!(status.message().contains("another key than study"), "{status:?}");
