@@ -69,7 +69,9 @@ fn exponents_of_fresh_encryptions_are_new_and_reach_all_of_the_group() {
         for (name, ciphertexts) in made {
             let found: Vec<usize> = ciphertexts.iter().map(|c| logarithms[c.a()]).collect();
             let mut quarters = [0; 4];
-            found.iter().for_each(|exponent| quarters[4 * exponent / order] += 1);
+            for exponent in &found {
+                quarters[4 * exponent / order] += 1;
+            }
             // N² / 2 is 2.1 times the order, so that the first quarter has 590 of these draws and
             // the others 470 each; those by the primes have 500. Twenty is a standard deviation.
             for share in quarters {

@@ -21,26 +21,25 @@ use dyad_protos::wire::peer::v1 as peer;
 /// Characters of what the other cloud says that are kept.
 const REASON: usize = 2000;
 
-impl House {
-    /// What an owner says that it takes back, checked.
-    pub(crate) fn read_revocation(
-        &self,
-        case: &Case,
-        owner: &Name,
-        ends: &[u64],
-        signature: &[u8],
-    ) -> Result<Revocation, Refusal> {
-        if ends.len() > APPROVALS {
-            let what = format!("{} approvals are taken back, {APPROVALS} may be", ends.len());
-            return refuse(Cause::Limit, what);
-        }
-        let message = revocation(&case.row.job.digest(), ends);
-        case.study.signed_by(owner, REVOKED, &message, signature)?;
-        let wrong = |_| Refusal::new(Cause::Signature, "no signature");
-        let signature = signature.try_into().map_err(wrong)?;
-        Ok(Revocation { owner: owner.clone(), ends: ends.to_vec(), signature })
+/// What an owner says that it takes back, checked.
+pub(crate) fn read_revocation(
+    case: &Case,
+    owner: &Name,
+    ends: &[u64],
+    signature: &[u8],
+) -> Result<Revocation, Refusal> {
+    if ends.len() > APPROVALS {
+        let what = format!("{} approvals are taken back, {APPROVALS} may be", ends.len());
+        return refuse(Cause::Limit, what);
     }
+    let message = revocation(&case.row.job.digest(), ends);
+    case.study.signed_by(owner, REVOKED, &message, signature)?;
+    let wrong = |_| Refusal::new(Cause::Signature, "no signature");
+    let signature = signature.try_into().map_err(wrong)?;
+    Ok(Revocation { owner: owner.clone(), ends: ends.to_vec(), signature })
+}
 
+impl House {
     /// What owners have taken back here, to be shown to the other cloud.
     pub async fn revocations_shown(
         &self,
@@ -68,7 +67,7 @@ impl House {
         let mut new = false;
         for shown in shown {
             let owner: Name = shown.owner.parse()?;
-            let revocation = self.read_revocation(case, &owner, &shown.ends, &shown.signature)?;
+            let revocation = read_revocation(case, &owner, &shown.ends, &shown.signature)?;
             let detail = format!("shown by {by}");
             let deed = self.deed(owner.as_str(), "approval revoked", &job);
             let deed = Entry { detail: &detail, ..deed };

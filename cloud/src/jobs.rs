@@ -1,5 +1,6 @@
 //! Jobs: proposed, approved by every owner, revoked, cancelled. Each cloud checks all of it itself.
 
+use crate::agree::read_revocation;
 use crate::align::Alignment;
 use crate::house::House;
 use crate::ledger::{Approval, JobRow, State, Taken, TakenBack, UploadRow};
@@ -235,7 +236,7 @@ impl House {
                 format!("{owner} has no data in this job: there is no approval to take back");
             return refuse(Cause::Stranger, what);
         }
-        let revocation = self.read_revocation(&case, owner, &request.ends, &request.signature)?;
+        let revocation = read_revocation(&case, owner, &request.ends, &request.signature)?;
         let deed = self.deed(owner.as_str(), "approval revoked", &job);
         if self.ledger.revoke(&job, &revocation, &deed).await? == TakenBack::Late {
             return refuse(Cause::State, format!("the job is {} already", case.row.state));

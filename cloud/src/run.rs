@@ -9,7 +9,7 @@ use crate::house::House;
 use crate::jobs::write_opened;
 use crate::refusal::{Cause, Refusal, refuse};
 use dyad_bcp::PublicKey;
-use dyad_learn::checkpoint::{Checkpoint, Holder, Stored};
+use dyad_learn::checkpoint::{Checkpoint, Holder, Refused, Stored};
 use dyad_learn::signed::Signed;
 use dyad_mpc::cipher::{Kept, Opener};
 use dyad_mpc::correlations::{AHEAD, LinkSource};
@@ -95,8 +95,12 @@ impl Failure {
         match self {
             Self::Engine(error) => matches!(error, Link { .. } | Frame { .. } | Different { .. }),
             Self::Refusal(refusal) => refusal.is_passing(),
-            Self::CalledOff => true,
-            Self::Checkpoint(_) | Self::Training(_) => false,
+            // No checkpoint can be taken of what was computed: nor the next time.
+            Self::Checkpoint(Refused::Waits(_) | Refused::NotAgreed(_)) | Self::Training(_) => {
+                false
+            }
+            // A checkpoint that does not fit: a store was set back or damaged, and can be mended.
+            Self::Checkpoint(_) | Self::CalledOff => true,
         }
     }
 }
@@ -157,7 +161,15 @@ pub fn run(house: &Arc<House>, handle: &Handle, task: Task) -> Result<(), Failur
                 engine.give(&name, meta, words);
             }
             engine.greet(&Contract::pairwise(attempt, program))?;
-            work.with(engine)
+            let kept = |name: &str| !["features", "labels"].iter().any(|end| name.ends_with(end));
+            work.with(engine).map_err(|failure| match failure {
+                // Of what was kept: the store is to be mended, and nothing is deleted.
+                Failure::Engine(dyad_mpc::Error::Input { name, what, .. }) if kept(&name) => {
+                    let what = format!("the checkpoint of step {done}: {name}: {what}");
+                    Failure::Refusal(Refusal::new(Cause::Own, what))
+                }
+                other => other,
+            })
         }
         Means::Pairwise => {
             let party = Party::pairwise(side, &attempt, link).waiting(limit);

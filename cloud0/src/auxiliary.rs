@@ -141,6 +141,11 @@ impl Calls {
         // minds.
         let dealt = self.house.dealt(&case, &attempt, from.as_ref()).await?;
         let data = self.house.fits(&case.study, job).await?;
+        // The key centre looks at the ends of approvals once more before it deals. Where it deals
+        // nothing, matching may have taken longer than an approval lasts.
+        if dealt.is_none() && self.house.settle(&job.digest()).await? == State::Proposed {
+            return refuse(Cause::State, "an approval has ended, or was taken back, meanwhile");
+        }
         let key = name(&attempt);
         let deed = self.house.deed(peer.identity.name.as_str(), "attempt begun", &key);
         if !self.house.ledger.begin_attempt(&attempt, self.house.now(), &deed).await? {

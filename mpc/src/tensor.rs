@@ -242,7 +242,9 @@ pub(crate) fn viewed<T: Clone>(x: &[T], of: Shape, view: &View<'_>) -> Vec<T> {
         View::Reshape(_) => out.extend_from_slice(x),
         View::RepeatRow(times) => (0..*times).for_each(|_| out.extend_from_slice(x)),
         View::RepeatColumn(times) => {
-            x.iter().for_each(|x| out.extend(std::iter::repeat_n(x.clone(), *times)));
+            for x in x {
+                out.extend(std::iter::repeat_n(x.clone(), *times));
+            }
         }
     }
     out

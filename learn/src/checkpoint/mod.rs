@@ -193,10 +193,17 @@ impl Checkpoint {
     }
 
     /// What a run that goes on from here is agreed on by, in place of its program's hash: the hash
-    /// of it, and of the attempt and the step that the state is of.
+    /// of it, and of the attempt and the step that the state is of; on ciphertexts also of how they
+    /// lie.
     #[must_use]
     pub fn bind(&self, program: [u8; 32]) -> [u8; 32] {
-        bind(program, &self.attempt, self.step)
+        let bound = bind(program, &self.attempt, self.step);
+        let Holder::Ciphertexts(_) = self.holder else { return bound };
+        // How ciphertexts lie both clouds keep, and it must be the same.
+        let lies = self.tensors.iter().map(|tensor| tensor.words.first().copied().unwrap_or(0));
+        let mut hash = Sha256::new().chain_update(b"dyad-learn/kept/1\0").chain_update(bound);
+        lies.for_each(|lies| hash.update(lies.to_le_bytes()));
+        hash.finalize().into()
     }
 
     /// Is it this one, and does it fit? Gives the inputs of [`Training::resume`].

@@ -178,7 +178,7 @@ impl Cipher {
         let (holds, raised) = (self.ground.holds, 1 << bound);
         let word = |x: &u64| if holds { x.wrapping_neg() } else { x.wrapping_add(raised) };
         let words = share.iter().map(word).collect::<Vec<u64>>().into();
-        if self.within(op, vec![Window { words, width: 2 * raised }])? {
+        if self.within(op, &[Window { words, width: 2 * raised }])? {
             return Ok(bound);
         }
         let what = format!(

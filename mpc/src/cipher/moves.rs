@@ -366,7 +366,9 @@ impl Cipher {
         for (bits, which) in widths {
             let count = which.iter().map(|i| asked[*i].1.len()).sum();
             let mut values = Words::new(Vec::with_capacity(count));
-            which.iter().for_each(|i| values.extend_from_slice(&asked[*i].1));
+            for i in &which {
+                values.extend_from_slice(&asked[*i].1);
+            }
             self.transfers(op)?;
             let transfers = self.transfers.as_mut().unwrap_or_else(|| unreachable!("begun"));
             let less = transfers.less(&mut self.line, op, bits, &values)?;

@@ -248,7 +248,8 @@ impl Cipher {
             let raised = if self.ground.holds { [0; 4] } else { power(bound.into()) };
             windows(xs[*i].reach(), bound, ints[*i], &raised)
         };
-        if !self.within(op, untested.iter().flat_map(window).collect())? {
+        let windows: Vec<Window> = untested.iter().flat_map(window).collect();
+        if !self.within(op, &windows)? {
             let bound = untested.iter().map(|i| xs[*i].bound).max().unwrap_or(0);
             return Err(Error::Beyond { who: self.line.who().clone(), op, bound });
         }
@@ -259,18 +260,18 @@ impl Cipher {
     }
 
     /// Is every entry within its window? That is all either cloud learns.
-    pub(super) fn within(&mut self, op: Op, windows: Vec<Window>) -> Result<bool> {
+    pub(super) fn within(&mut self, op: Op, windows: &[Window]) -> Result<bool> {
         let holds = self.ground.holds;
         let count: usize = windows.iter().map(|window| window.words.len()).sum();
         let (mut asked, mut own) = (Words::new(Vec::with_capacity(2 * count)), Vec::new());
-        for window in &windows {
+        for window in windows {
             asked.extend_from_slice(&window.words);
             own.extend(window.words.iter().map(|a| u64::from(!holds && *a < window.width)));
         }
         if asked.is_empty() {
             return Ok(true);
         }
-        for Window { words, width } in &windows {
+        for Window { words, width } in windows {
             asked.extend(words.iter().map(|a| if holds { *a } else { a.wrapping_sub(*width) }));
         }
         let less = self.compare(op, &[(64, asked)])?.swap_remove(0);
