@@ -32,10 +32,13 @@ const STILL: Duration = Duration::from_mins(3);
 /// How long owners' programs try failing calls again.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// What may be said after such a fault.
+type Said = (fn(&What) -> bool, &'static [&'static str]);
+
 /// What the book says that is refused, by what has happened: `docs/services.md`, "What survives a
 /// kill"; `docs/threat-model.md`, "Rolled-back stores".
 fn documented(said: &str, plan: &[Fault]) -> bool {
-    let words: &[(fn(&What) -> bool, &[&str])] = &[
+    let words: &[Said] = &[
         (
             |what| matches!(what, What::SetBack),
             &[
@@ -96,7 +99,7 @@ pub async fn endure(
     let left = left.filter(|fault| !matches!(fault.when, When::HandOver(_))).collect();
     let refusals = Refusals { plan: scenario.faults.clone(), told: BTreeSet::new() };
     let trial = Trial { services, folder, study, scenario, left, refusals };
-    let ended = tokio::time::timeout(scenario.limit, trial.to_the_end()).await;
+    let ended = tokio::time::timeout(scenario.limit, trial.ended()).await;
     ended.with_context(|| format!("it takes longer than {:?}", scenario.limit))?
 }
 
@@ -153,7 +156,7 @@ struct Trial<'t> {
 }
 
 impl Trial<'_> {
-    async fn to_the_end(mut self) -> anyhow::Result<Endured> {
+    async fn ended(mut self) -> anyhow::Result<Endured> {
         let mut last = String::new();
         for jobs in 1..=JOBS {
             let Some(prepared) = self.proposed().await? else { continue };

@@ -41,12 +41,8 @@ impl Client {
                     recipients.join(", ")
                 ));
             }
-            if one.state == State::Released && zero.release.is_none() {
-                return Err(Error::NotYet(format!(
-                    "C1 says that the job is released, C0 that it is {}; if that stays so, C0's \
-                     store was set back to an older copy: propose a new job",
-                    zero.state
-                )));
+            if one.release.is_some() && zero.release.is_none() {
+                return Err(Error::NotYet(forgotten(&zero, &one)));
             }
             if one.state != State::Released || zero.release.is_none() {
                 return Err(Error::NotYet(not_yet(&one)));
@@ -211,8 +207,18 @@ pub(crate) fn agreed([zero, one]: &[Status; 2]) -> Result<[u8; 32]> {
             "the clouds signed for different models: nothing is answered or opened. Ask who runs \
              them",
         ),
+        (None, Some(_)) => Err(Error::NotYet(forgotten(zero, one))),
         _ => Err(Error::NotYet(not_yet(one))),
     }
+}
+
+/// C1 has a release only when C0 has signed it.
+fn forgotten(zero: &Status, one: &Status) -> String {
+    format!(
+        "C1 says that the job is {}, C0 that it is {}; if that stays so, C0's store was set back to \
+         an older copy: propose a new job",
+        one.state, zero.state
+    )
 }
 
 fn not_yet(status: &Status) -> String {

@@ -7,6 +7,8 @@ use dyad_tests::scenario::{Study, join, upload_all};
 use dyad_tests::{Manner, Processes};
 use std::time::Duration;
 
+const ALL: [Role; 3] = [Role::Kgc, Role::C0, Role::C1];
+
 fn impatient(study: &mut Study) {
     let owners = std::mem::take(&mut study.owners);
     study.owners = owners.into_iter().map(|owner| owner.patient(Duration::from_secs(1))).collect();
@@ -18,7 +20,6 @@ async fn full_while_uploading_and_training() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();
     let mut services = Processes::start(path).await.unwrap();
-    const ALL: [Role; 3] = [Role::Kgc, Role::C0, Role::C1];
     for role in ALL {
         if !services.on_a_disk(role).await.unwrap() {
             println!("SKIPPED: disks that are full: mounting a small one is not allowed here");

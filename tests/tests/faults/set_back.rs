@@ -6,6 +6,7 @@ use dyad_client::job::State;
 use dyad_cloud::ledger::MIGRATIONS;
 use dyad_node::store::{Db, sql};
 use dyad_protos::Role;
+use dyad_protos::job::Opening;
 use dyad_protos::upload::Mode;
 use dyad_tests::machine::copy_all;
 use dyad_tests::scenario::{join, upload_all};
@@ -172,4 +173,26 @@ async fn to_before_the_model() {
     // And what is proposed anew is trained.
     let prepared = approved(&study, &some_seconds(1)).await;
     ends_well(&study, &prepared).await;
+}
+
+/// C0 to before it signed what is to be opened jointly: nobody is told to answer.
+#[tokio::test(flavor = "multi_thread")]
+async fn to_before_c0_signed() {
+    let _one = ONE.lock().await;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    let mut services = Processes::start(path).await.unwrap();
+    let study = join(&services, path, 2).await.unwrap();
+    upload_all(&study, Mode::Sealed).await.unwrap();
+    let mut scenario = some_seconds(2);
+    scenario.opening = Opening::Joint;
+    let prepared = approved(&study, &scenario).await;
+    at_step(&study, &prepared, 5).await;
+    let copy = copied(&mut services, Role::C0, path).await;
+    until(&study, &prepared, "the seal", |[_, c1]| c1.state == State::Sealed).await;
+    set_back(&mut services, Role::C0, &copy).await;
+    let answered = study.owners[0].answer(&prepared.study, &prepared.job.digest()).await;
+    let error = answered.unwrap_err().to_string();
+    println!("{error}");
+    assert!(error.contains("set back") && error.contains("propose a new job"), "{error}");
 }
