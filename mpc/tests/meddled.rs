@@ -181,9 +181,14 @@ fn changed(run: Run<'_>, side: Side, at: usize, change: Change) -> [Result<Vec<u
     ended
 }
 
-/// An error of the line or of what came over it, that says whose it is.
+/// An error of the line or of what came over it, that says whose it is; or, of a bit that changed in
+/// what is well formed, that a value is not what it should be.
 fn names_the_peer(error: &Error, side: Side, what: &str) {
     let text = error.to_string();
+    if matches!(error, Error::Input { .. } | Error::Beyond { .. }) {
+        assert!(["Flipped", "Ones", "Zeros"].iter().any(|c| what.starts_with(c)), "{what}: {text}");
+        return;
+    }
     let known = matches!(error, Error::Frame { .. } | Error::Link { .. } | Error::Different { .. });
     assert!(known, "{what}: {text}");
     assert!(text.starts_with(&format!("{side}, job ")), "{what}: {text}");

@@ -30,8 +30,9 @@ fn scenario(engine: Engine, opening: Opening) -> Scenario {
     scenario
 }
 
-/// From the approval on there is no key centre; each cloud is killed once in the middle of a step.
-async fn played(scenario: &Scenario) {
+/// From the approval on there is no key centre; each cloud is killed once while this step, or the
+/// one behind it, is under way.
+async fn played(scenario: &Scenario, kills: [(Role, u64); 2]) {
     let folder = tempfile::tempdir().unwrap();
     let mut services = Processes::start(folder.path()).await.unwrap();
     let study = join(&services, folder.path(), scenario.owners).await.unwrap();
@@ -41,7 +42,7 @@ async fn played(scenario: &Scenario) {
     services.kill(Role::Kgc).await.unwrap();
     let job = prepared.job.digest();
     let reaping = async {
-        for (who, step) in [(Role::C0, 5), (Role::C1, 9)] {
+        for (who, step) in kills {
             while !study.owners[0]
                 .job(&prepared.study, &job)
                 .await
@@ -64,13 +65,13 @@ async fn played(scenario: &Scenario) {
 #[tokio::test(flavor = "multi_thread")]
 async fn on_shares() {
     let _one = ONE.lock().await;
-    played(&scenario(Engine::Share, Opening::Each)).await;
+    played(&scenario(Engine::Share, Opening::Each), [(Role::C0, 5), (Role::C1, 9)]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn on_ciphertexts() {
     let _one = ONE.lock().await;
-    played(&scenario(Engine::Cipher, Opening::Joint)).await;
+    played(&scenario(Engine::Cipher, Opening::Joint), [(Role::C0, 5), (Role::C1, 5)]).await;
 }
 
 /// On shares such a job gives a model that is worth nothing; here its values would show, so it ends.
@@ -79,7 +80,6 @@ async fn on_ciphertexts_a_job_that_diverges_ends_and_says_so() {
     let _one = ONE.lock().await;
     let mut scenario = scenario(Engine::Cipher, Opening::Joint);
     scenario.training.rate = Some(64.0);
-    scenario.training.epochs = 4;
     let folder = tempfile::tempdir().unwrap();
     let services = Processes::start(folder.path()).await.unwrap();
     let study = join(&services, folder.path(), scenario.owners).await.unwrap();

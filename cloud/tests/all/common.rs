@@ -27,6 +27,21 @@ pub(crate) struct Scene {
     pub(crate) folder: TempDir,
 }
 
+/// The ledger of a cloud that was stopped.
+pub(crate) async fn ledger(folder: &Path, role: Role) -> Db {
+    let url = format!("sqlite://{}/{role}/ledger.db", folder.display());
+    let until = Instant::now() + Duration::from_secs(20);
+    loop {
+        match Db::open(&url, &[MIGRATIONS]).await {
+            // What it was doing when it was stopped lets go of it a moment later.
+            Err(StoreError::InUse { .. }) if Instant::now() < until => {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            opened => return opened.unwrap(),
+        }
+    }
+}
+
 impl Scene {
     /// Two owners, sealed uploads.
     pub(crate) async fn new() -> Self {
@@ -94,17 +109,7 @@ impl Scene {
     /// Stops a cloud, changes its ledger behind its back, and starts it again.
     pub(crate) async fn edit(&mut self, role: Role, text: &'static str) {
         self.world.stop(role).await.unwrap();
-        let url = format!("sqlite://{}/{role}/ledger.db", self.path().display());
-        let until = Instant::now() + Duration::from_secs(20);
-        let db = loop {
-            match Db::open(&url, &[MIGRATIONS]).await {
-                // What it was doing when it was stopped lets go of it a moment later.
-                Err(StoreError::InUse { .. }) if Instant::now() < until => {
-                    tokio::time::sleep(Duration::from_millis(50)).await;
-                }
-                opened => break opened.unwrap(),
-            }
-        };
+        let db = ledger(self.path(), role).await;
         let mut tx = db.begin().await.unwrap();
         assert!(sql(text).execute(&mut tx).await.unwrap() > 0, "{text}");
         tx.commit().await.unwrap();

@@ -1,9 +1,9 @@
 //! Lists that are longer than a message may be.
 
 use crate::ONE;
-use crate::common::{Scene, cloud};
-use dyad_cloud::ledger::MIGRATIONS;
-use dyad_node::store::{Db, sql};
+use crate::common::{Scene, cloud, ledger};
+use dyad_client::job::Status;
+use dyad_node::store::sql;
 use dyad_protos::limits::{DOCUMENT, PAGE_BYTES, STREAM_MESSAGE};
 use dyad_protos::wire::Message as _;
 use dyad_protos::wire::cloud::v1::{JobsRequest, UploadsRequest};
@@ -12,17 +12,17 @@ use dyad_tests::scenario::Scenario;
 use std::collections::BTreeSet;
 use tonic::Code;
 
+/// As many and as large as an author may make them.
+const MORE: u8 = 20;
+
 #[tokio::test(flavor = "multi_thread")]
 async fn lists_come_in_pages() {
     let _one = ONE.lock().await;
     let mut scene = Scene::new().await;
     let prepared = scene.propose(&Scenario::new().unwrap()).await;
     let study = prepared.study.study.digest();
-    // As many and as large as an author may make them.
-    const MORE: u8 = 20;
     scene.world.stop(Role::C1).await.unwrap();
-    let url = format!("sqlite://{}/c1/ledger.db", scene.path().display());
-    let db = Db::open(&url, &[MIGRATIONS]).await.unwrap();
+    let db = ledger(scene.path(), Role::C1).await;
     let mut tx = db.begin().await.unwrap();
     for i in 0..MORE {
         let job = Job { id: Hex([i; 16]), ..prepared.job.content().clone() };
@@ -48,7 +48,7 @@ async fn lists_come_in_pages() {
 
     // The owner's program has them all.
     let listed = scene.study.owners[0].jobs(&scene.study.name).await.unwrap();
-    let distinct: BTreeSet<_> = listed.iter().map(|status| status.digest()).collect();
+    let distinct: BTreeSet<_> = listed.iter().map(Status::digest).collect();
     assert_eq!((listed.len(), distinct.len()), (1 + usize::from(MORE), 1 + usize::from(MORE)));
     assert!(distinct.contains(&prepared.job.digest()));
 

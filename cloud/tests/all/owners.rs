@@ -2,7 +2,7 @@
 //! model that is not the one the others got; and what one owner can take of a cloud.
 
 use crate::ONE;
-use crate::common::{CLOUDS, Scene, cloud};
+use crate::common::{CLOUDS, Scene, cloud, ledger};
 use dyad_client::job::State;
 use dyad_client::model::Compared;
 use dyad_client::upload::{Own, Request};
@@ -133,9 +133,7 @@ async fn an_owner_is_told_what_is_true() {
     // One cloud alone has lost an upload of another owner: the error says which.
     let upload = one.uploads().unwrap()[0].clone();
     scene.world.stop(Role::C1).await.unwrap();
-    let url = format!("sqlite://{}/c1/ledger.db", scene.path().display());
-    let tables = [dyad_cloud::ledger::MIGRATIONS];
-    let db = dyad_node::store::Db::open(&url, &tables).await.unwrap();
+    let db = ledger(scene.path(), Role::C1).await;
     let mut tx = db.begin().await.unwrap();
     let back =
         "UPDATE uploads SET state = 'open', received = NULL, receipt = NULL WHERE digest = $1";
@@ -260,12 +258,11 @@ async fn recipients_see_that_they_were_given_different_models() {
     assert_eq!(names(&one.compare(study, &other).await.unwrap()), ["", "owner-0", ""]);
 
     // One cloud alone cannot hide it, nor make it up.
-    let url = format!("sqlite://{}/c1/ledger.db", scene.path().display());
-    let tables = [dyad_cloud::ledger::MIGRATIONS];
+    let folder = scene.path().to_owned();
     let mut world = scene.world;
     for text in ["UPDATE comparisons SET sealed = CAST(owner AS BLOB)", "DELETE FROM comparisons"] {
         world.stop(Role::C1).await.unwrap();
-        let db = dyad_node::store::Db::open(&url, &tables).await.unwrap();
+        let db = ledger(&folder, Role::C1).await;
         let mut tx = db.begin().await.unwrap();
         dyad_node::store::sql(text).execute(&mut tx).await.unwrap();
         tx.commit().await.unwrap();

@@ -6,6 +6,7 @@ use dyad_client::job::State;
 use dyad_protos::Role;
 use dyad_protos::job::Opening;
 use dyad_tests::scenario::Scenario;
+use std::time::Duration;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_that_nobody_answers_counts_no_more_and_ends() {
@@ -29,6 +30,8 @@ async fn a_job_that_nobody_answers_counts_no_more_and_ends() {
     let at_c1 = scene.bulk(Role::C1, &job);
     assert!(at_c1.exists());
     scene.study.owners[0].answer(&sealed.study, &job).await.unwrap();
+    // From when on it rests is written down within a second.
+    tokio::time::sleep(Duration::from_millis(2500)).await;
     scene.edit(Role::C1, "UPDATE ran SET seconds = seconds + 31 * 86400").await;
     let status = scene.until_state(&sealed, State::Failed).await;
     assert!(status.reason.contains("not all members answered within 30 days"), "{}", status.reason);

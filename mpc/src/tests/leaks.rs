@@ -111,7 +111,8 @@ fn sent(made: Made, seeds: &[Seed; 2], value: i64) -> [Sent; 3] {
             let words = all_words(&frame[HEADER..]);
             // The first two messages of transfers hold points, whose encodings are not all bytes.
             if kind == Kind::Opening as u8 || kind == Kind::Dealt as u8 {
-                sent[i].entry((step, round)).or_default().extend(words);
+                // The top bit says who sends.
+                sent[i].entry((step, round & 0x7f)).or_default().extend(words);
             } else if kind == Kind::Transfer as u8 && shape > 1 {
                 sent[2].entry((step, i as u8)).or_default().extend(words);
             }

@@ -179,7 +179,11 @@ async fn proposing_and_approving() {
     }
     assert!(in_time > 0, "it was never killed in time");
     for home in &homes {
-        to_the_end(home, &approving).await;
+        // The job may have begun with what was sent before a kill: then that is said.
+        let output = dyad(home, &approving).output().await.unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        let stands = said.contains("began with the approvals that stood then");
+        assert!(output.status.success() || stands, "{said}");
     }
     ends_well(&study, &prepared).await;
 }

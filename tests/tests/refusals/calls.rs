@@ -13,7 +13,7 @@ use dyad_protos::wire::kgc::v1::StudyRequest;
 use dyad_protos::wire::peer::v1::AttemptRequest;
 use dyad_protos::wire::peer::v1::auxiliary_client::AuxiliaryClient;
 use dyad_protos::{Document, Hex, Job, Manifest, Role};
-use dyad_tests::scenario::{Scenario, approve_all, join, propose, upload_all};
+use dyad_tests::scenario::{Scenario, join, propose, upload_all};
 use tonic::Code;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -232,7 +232,8 @@ async fn clouds_refuse_what_nobody_should_ask() {
     for status in [at_c0, at_c1] {
         assert_eq!((status.attempts, status.awaited.len()), (0, 1), "{:?}", status.state);
     }
-    approve_all(&study, &prepared).await.unwrap();
+    let reviewed = study.owners[0].review(frozen, &job).await.unwrap();
+    study.owners[0].approve(&reviewed, std::time::Duration::from_mins(10)).await.unwrap();
     for _ in 0..100 {
         let [_, status] = study.owners[0].job(frozen, &job).await.unwrap();
         if status.step > 0 {
