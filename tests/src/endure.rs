@@ -1,7 +1,7 @@
 //! A scenario through any plan of faults, drawn or written down.
 //!
 //! What passes: the very model of the clear run. On the way to it services and programs may refuse
-//! what the book says that they refuse after such a fault ([`documented`]), and nothing else: any
+//! what the book says that they refuse after such a fault (`documented`), and nothing else: any
 //! other error, a service that ends by itself, a job that stands still without such a reason, a
 //! model of other bits, or a plan that takes longer than its limit is a failure. Where a refusal
 //! lasts, owners do what it tells them to: they upload anew and propose a new job; that one must

@@ -21,11 +21,11 @@ fn scenario(engine: Engine, opening: Opening) -> Scenario {
         randomness: Randomness::Pairwise,
         opening,
         owners: 2,
-        checkpoint: 4,
+        checkpoint: 2,
         ..Scenario::new().unwrap()
     };
     scenario.training.epochs = 1;
-    scenario.training.batch = 32;
+    scenario.training.batch = 64;
     scenario.training.momentum = 0.5;
     scenario
 }
@@ -65,13 +65,13 @@ async fn played(scenario: &Scenario, kills: [(Role, u64); 2]) {
 #[tokio::test(flavor = "multi_thread")]
 async fn on_shares() {
     let _one = ONE.lock().await;
-    played(&scenario(Engine::Share, Opening::Each), [(Role::C0, 5), (Role::C1, 9)]).await;
+    played(&scenario(Engine::Share, Opening::Each), [(Role::C0, 2), (Role::C1, 5)]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn on_ciphertexts() {
     let _one = ONE.lock().await;
-    played(&scenario(Engine::Cipher, Opening::Joint), [(Role::C0, 5), (Role::C1, 5)]).await;
+    played(&scenario(Engine::Cipher, Opening::Joint), [(Role::C0, 3), (Role::C1, 3)]).await;
 }
 
 /// On shares such a job gives a model that is worth nothing; here its values would show, so it ends.
