@@ -98,7 +98,7 @@ impl Coming<'_> {
     }
 
     /// All parts are there: from now on it counts.
-    pub async fn whole(self) -> Result<(), Refusal> {
+    pub async fn whole(&self) -> Result<(), Refusal> {
         let Answer { owner, recipient, parts, .. } = &self.answer;
         if self.next != *parts {
             let what = format!("{} of {parts} parts came: the answer is not taken", self.next);

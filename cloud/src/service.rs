@@ -274,12 +274,13 @@ impl Cloud for Calls {
             let job = digest(&first.job)?;
             let case = self.0.case_for(&name, &fingerprint, &job).await?;
             let mut coming = self.0.answer_comes(&case, &name, &first)?;
-            match all_parts(&mut coming, first, incoming, place).await {
-                Ok(()) => coming.whole().await?,
-                Err(refusal) => {
-                    coming.drop_it().await;
-                    return Err(refusal);
-                }
+            let taken = match all_parts(&mut coming, first, incoming, place).await {
+                Ok(()) => coming.whole().await,
+                Err(refusal) => Err(refusal),
+            };
+            if let Err(refusal) = taken {
+                coming.drop_it().await;
+                return Err(refusal);
             }
             let awaited = self.0.answers_awaited(&self.0.case(&job).await?).await?;
             Ok(AnswerReply { awaited: awaited.iter().map(Name::to_string).collect() })

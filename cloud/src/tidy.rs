@@ -31,8 +31,11 @@ const WRITE: Duration = Duration::from_mins(1);
 impl House {
     /// Looks once at all jobs that are over, or wait.
     pub async fn tidy(self: &Arc<Self>) -> Result<(), Refusal> {
+        // One that is stuck, of a study frozen with keys this cloud has no more, keeps none up.
         for row in self.ledger.resting_jobs().await? {
-            self.end_of_waiting(&row).await?;
+            if let Err(refusal) = self.end_of_waiting(&row).await {
+                tracing::warn!(job = %Hex(row.job.digest()), "passed over: {refusal}");
+            }
         }
         let mut ended = Vec::new();
         for row in self.ledger.untidy_jobs().await? {
@@ -49,8 +52,10 @@ impl House {
             self.progress.call_off(&job);
             self.found_good.lock().unwrap_or_else(PoisonError::into_inner).remove(&job);
             // Its thread may be writing: next time.
-            if self.progress.of(&job).is_none() {
-                self.tidy_one(&row).await?;
+            if self.progress.of(&job).is_none()
+                && let Err(refusal) = self.tidy_one(&row).await
+            {
+                tracing::warn!(job = %Hex(job), "not tidied away: {refusal}");
             }
         }
         self.tell_centre(&ended).await
@@ -61,11 +66,17 @@ impl House {
         let job = row.job.digest();
         if row.state == State::Sealed {
             // All have answered, and it was killed before it said so.
-            self.release_if_answered(&job).await?;
+            if let Err(refusal) = self.release_if_answered(&job).await {
+                tracing::warn!(job = %Hex(job), "it is not known who has answered: {refusal}");
+            }
         }
         let since = self.ledger.rests_since(row, self.ran()).await?;
         if !self.limits.is_due(since, self.ran()) {
             return Ok(());
+        }
+        if row.heads.is_some() && self.role() == Role::C0 {
+            // Signed for, and killed before that was written down: it is C1's to give out.
+            return self.ledger.advance(&job, &[row.state], State::Released).await.map(drop);
         }
         let days = self.limits.retention_days;
         let what = match row.state {
@@ -197,7 +208,9 @@ pub(crate) async fn keep_tidy(house: Arc<House>) {
             house.tidy().await?;
             house.count().await
         };
-        if let Err(refusal) = tidied.await {
+        // Whatever it waits for, also the key centre: it ends when the cloud does.
+        let Some(tidied) = house.context.stop.unless_stopped(tidied).await else { break };
+        if let Err(refusal) = tidied {
             tracing::warn!("not all is tidied away: {refusal}");
         }
         if house.context.stop.unless_stopped(tokio::time::sleep(LOOK)).await.is_none() {

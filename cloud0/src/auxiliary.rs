@@ -94,7 +94,10 @@ impl Calls {
             tokio::time::sleep(FORGET).await;
             let jobs = self.attempts.jobs();
             for job in jobs {
-                if self.house.case(&job).await.is_ok_and(|case| case.row.state.is_over()) {
+                let idle = |state: State| {
+                    state.is_over() || matches!(state, State::Proposed | State::Approved)
+                };
+                if self.house.case(&job).await.is_ok_and(|case| idle(case.row.state)) {
                     self.drop_all(&job);
                 }
             }
@@ -382,7 +385,12 @@ impl Calls {
         let job = case.row.job.digest();
         // C0's part is done; with `joint`, owners answer to C1.
         let before = [State::Trained, State::Sealed];
-        self.house.ledger.advance(&job, &before, State::Released).await?;
+        if !self.house.ledger.advance(&job, &before, State::Released).await? {
+            let state = self.house.case(&job).await?.row.state;
+            if state != State::Released {
+                return refuse(Cause::Over, format!("at C0 the job is {state}"));
+            }
+        }
         Ok(SignReply { signature: signature.to_vec().into() })
     }
 

@@ -217,12 +217,13 @@ fn maps_point_to_what_is_there() {
                 // Folders of stores are no folders of the project.
                 let first = quoted.split('/').next().unwrap_or_default();
                 let ours = quoted.ends_with('/') && root.join(first).exists();
-                if is_path && (quoted.ends_with(".rs") || ours) {
+                let is_source = Path::new(quoted).extension().is_some_and(|end| end == "rs");
+                if is_path && (is_source || ours) {
                     paths += 1;
                     if !root.join(quoted).exists() {
                         absent.push(format!("{map}: {quoted}"));
                     }
-                    file = quoted.ends_with(".rs").then_some(*quoted);
+                    file = is_source.then_some(*quoted);
                     continue;
                 }
                 // `file` (`name`, `Type::name`)

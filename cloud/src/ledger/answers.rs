@@ -1,6 +1,7 @@
 //! Owners' answers to a joint release, and who has the model.
 
 use super::{Ledger, Result};
+use crate::refusal::{Cause, refuse};
 use dyad_node::audit::{Entry, append};
 use dyad_node::store::{Row, sql};
 use dyad_protos::Name;
@@ -29,6 +30,11 @@ impl Ledger {
     ) -> Result<Option<String>> {
         let (owner, recipient) = (answer.owner.as_str(), answer.recipient.as_str());
         let mut tx = self.db.begin().await?;
+        let open = sql("SELECT 1 AS one FROM jobs WHERE digest = $1 \
+                        AND state IN ('sealed', 'released') AND tidied <> 'all'");
+        if open.bind(&job[..]).optional(&mut tx).await?.is_none() {
+            return refuse(Cause::Over, "the job has ended while the answer came");
+        }
         let before = sql("SELECT folder FROM answers \
                           WHERE job = $1 AND owner = $2 AND recipient = $3")
         .bind(&job[..])

@@ -1,6 +1,7 @@
 //! Jobs in the ledger.
 
 use super::{Ledger, Result, Tidied, damaged, optional};
+use crate::refusal::{Cause, refuse};
 use dyad_mpc::prg::Attempt;
 use dyad_node::audit::{Entry, append};
 use dyad_node::store::{Row, sql};
@@ -258,8 +259,10 @@ impl Ledger {
 
     /// Why it waits, or what went wrong.
     pub async fn note(&self, job: &[u8; 32], reason: &str) -> Result<()> {
-        self.run(sql("UPDATE jobs SET reason = $2 WHERE digest = $1").bind(&job[..]).bind(reason))
-            .await?;
+        // Why it ended stays.
+        let note = sql("UPDATE jobs SET reason = $2 WHERE digest = $1 \
+                        AND state IN ('proposed', 'approved', 'running', 'trained')");
+        self.run(note.bind(&job[..]).bind(reason)).await?;
         Ok(())
     }
 
@@ -401,12 +404,16 @@ impl Ledger {
         if let Some(before) = optional::<32>(&row.one(&mut tx).await?, "heads")? {
             return Ok(before == *heads);
         }
-        sql("UPDATE jobs SET heads = $2, release_signature = $3 WHERE digest = $1")
-            .bind(&job[..])
-            .bind(&heads[..])
-            .bind(&signature[..])
-            .execute(&mut tx)
-            .await?;
+        let done = sql("UPDATE jobs SET heads = $2, release_signature = $3 WHERE digest = $1 \
+                        AND state IN ('trained', 'sealed')")
+        .bind(&job[..])
+        .bind(&heads[..])
+        .bind(&signature[..])
+        .execute(&mut tx)
+        .await?;
+        if done == 0 {
+            return refuse(Cause::Over, "the job has ended meanwhile");
+        }
         append(&mut tx, deed).await?;
         tx.commit().await?;
         Ok(true)

@@ -133,7 +133,11 @@ async fn deed(ledger: &Ledger, which: usize) -> Result<()> {
 #[tokio::test]
 async fn a_deed_and_its_line_last_both_or_neither() {
     for which in 0..14 {
-        let state = if which == 13 { "trained" } else { "approved" };
+        let state = match which {
+            9 | 13 => "trained",
+            10 => "sealed",
+            _ => "approved",
+        };
         // What was killed, or found no room, before the line was written.
         let cut = ledger(state).await;
         let mut tx = cut.db().begin().await.unwrap();
