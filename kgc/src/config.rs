@@ -186,8 +186,9 @@ mod tests {
 
     #[test]
     fn what_cannot_be_meant_is_refused_by_its_key() {
+        type Set = fn(&mut Config);
         assert_eq!(Config::default().check(), Ok(()));
-        let zero: [(&str, fn(&mut Config)); 10] = [
+        let zero: [(&str, Set); 10] = [
             ("certificate_days", |config| config.certificate_days = 0),
             ("address", |config| config.address = "0.0.0.0:7300".into()),
             ("limits.dealers", |config| config.limits.dealers = 0),

@@ -24,7 +24,7 @@ async fn a_list_that_is_refused_is_counted_and_the_one_before_stays() {
     let new = centre.enrol(Role::C1, "one").await;
     let refused = member.refresh().await.unwrap_err();
     assert!(matches!(refused, Error::RevocationList(_)), "{refused}");
-    let told = told.lock().unwrap();
+    let told = told.lock().unwrap().clone();
     assert_eq!(told.len(), 1);
     assert!(told[0].0 == "revocation_list" && told[0].1.contains("below the present"), "{told:?}");
     assert!(member.tls.replace_crl(list(999)).is_err(), "the one before stays");

@@ -131,7 +131,7 @@ fn an_attempt_that_begins_anew_in_the_middle_of_a_step_has_new_blinds_and_the_sa
     let mut views = vec![];
     let mut results = vec![];
     for stop in [Some("relu"), Some("matmul"), None, None] {
-        let (opener, seen) = Curious::new(&world);
+        let (opener, seen) = Curious::beside(&world);
         let mut setup = Setup::new(&[], Lines::Memory.waiting(Duration::from_secs(20))).unwrap();
         setup.shares = shares.clone();
         let ends =

@@ -25,7 +25,7 @@ pub(super) struct Curious {
 type Notes = Arc<Mutex<Vec<Plaintext>>>;
 
 impl Curious {
-    pub(super) fn new(world: &World) -> (Box<dyn Opener>, Notes) {
+    pub(super) fn beside(world: &World) -> (Box<dyn Opener>, Notes) {
         let seen = Notes::default();
         (Box::new(Self { world: world.clone(), seen: Arc::clone(&seen) }), seen)
     }
@@ -48,7 +48,7 @@ fn view(value: impl Fn(usize) -> i64) -> (Vec<[u64; 4]>, [Vec<Bytes>; 2]) {
     let program = Small { rows: 500, steps: 1, shift: 12 };
     let world = World::new(512);
     let slots = (512 - 2) / WIDTH;
-    let (opener, seen) = Curious::new(&world);
+    let (opener, seen) = Curious::beside(&world);
     let mut setup = Setup::new(&program.inputs(value), Lines::Memory).unwrap();
     setup.attempt = ATTEMPT;
     let (zero, from_one) = recorded(setup.clouds.0);

@@ -47,7 +47,7 @@ impl Program for Runaway {
 /// What C0 opened, in the order in which it did, and how the run ended.
 fn run(value: impl Fn(usize) -> i64) -> (Vec<[u64; 4]>, [Result<Vec<Opened>>; 2]) {
     let world = World::new(512);
-    let (opener, seen) = Curious::new(&world);
+    let (opener, seen) = Curious::beside(&world);
     let mut setup = Setup::new(&Runaway::inputs(value), Lines::Memory).unwrap();
     setup.limit = Duration::from_secs(20);
     let trace = cost(&Runaway).unwrap().1;
@@ -126,7 +126,7 @@ fn what_c0_opens_of_values_far_beyond_their_bound_is_what_it_opens_of_others() {
 fn inputs_beyond_their_bound_are_refused_by_name() {
     let world = World::new(512);
     for beyond in [1i64 << BOUND, -(1 << BOUND) - 1, i64::MAX, i64::MIN] {
-        let (opener, seen) = Curious::new(&world);
+        let (opener, seen) = Curious::beside(&world);
         let value = |i: usize| if i == 4 { beyond } else { 5 };
         let setup = Setup::new(&Runaway::inputs(value), Lines::Memory).unwrap();
         let trace = cost(&Runaway).unwrap().1;
